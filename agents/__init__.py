@@ -1,0 +1,1 @@
+"""The Faust agents: thin bodies around one shell that loses nothing."""

@@ -1,0 +1,117 @@
+"""The one catalogue from ``type`` and ``version`` to model, and the way onto the wire and back.
+
+A shape never changes: a new version of a type gets a new model, and a step in :data:`UPCASTS` that turns the data of
+the version before into it. The bytes in the log stay as they are.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import orjson
+from pydantic import ValidationError
+
+from schemas.canonical import canonical_bytes
+from schemas.commands import CopyImage
+from schemas.deadletters import DeadLetter
+from schemas.decisions import Decision
+from schemas.envelope import Envelope, WireEnvelope
+from schemas.events import (
+    ClockTicked,
+    ImageDeleted,
+    ImagePushed,
+    PolicyProposed,
+    PolicyPublished,
+    TransferCompleted,
+    TransferFailed,
+    TransferSkipped,
+)
+from schemas.references import Frozen
+
+EVENT_TYPES: Final[Mapping[str, type[Frozen]]] = {
+    "image.pushed": ImagePushed,
+    "image.deleted": ImageDeleted,
+    "policy.proposed": PolicyProposed,
+    "policy.published": PolicyPublished,
+    "clock.ticked": ClockTicked,
+    "transfer.completed": TransferCompleted,
+    "transfer.skipped": TransferSkipped,
+    "transfer.failed": TransferFailed,
+}
+COMMAND_TYPES: Final[Mapping[str, type[Frozen]]] = {"image.copy": CopyImage}
+DECISION_TYPES: Final[Mapping[str, type[Frozen]]] = {"decision.made": Decision}
+DEADLETTER_TYPES: Final[Mapping[str, type[Frozen]]] = {"input.rejected": DeadLetter}
+
+#: Every type on any topic, with the model of its current version.
+TYPES: Final[Mapping[str, type[Frozen]]] = EVENT_TYPES | COMMAND_TYPES | DECISION_TYPES | DEADLETTER_TYPES
+
+#: The current version of each type.
+VERSIONS: Final[Mapping[str, int]] = dict.fromkeys(TYPES, 1)
+
+Upcast = Callable[[dict[str, Any]], dict[str, Any]]
+#: From ``(type, version)`` to the step that makes the data of ``version + 1`` out of it.
+UPCASTS: Final[dict[tuple[str, int], Upcast]] = {}
+
+_TYPE_OF: Final[Mapping[type[Frozen], str]] = {model: name for name, model in TYPES.items()}
+
+
+class UnreadableRecordError(ValueError):
+    """Bytes that are no record of ours. The text says what is wrong, with the path; a retry cannot help."""
+
+
+def type_of(data: Frozen) -> str:
+    """Return the wire type of a data model, such as ``image.pushed``."""
+    return _TYPE_OF[type(data)]
+
+
+def encode(envelope: Envelope[Frozen]) -> bytes:
+    """Return the canonical bytes of a record."""
+    type_ = type_of(envelope.data)
+    return canonical_bytes(
+        {
+            "specversion": "1.0",
+            "id": envelope.id,
+            "source": envelope.source,
+            "type": type_,
+            "version": VERSIONS[type_],
+            "subject": envelope.subject,
+            "time": envelope.time,
+            "datacontenttype": "application/json",
+            "data": envelope.data.model_dump(mode="json"),
+        }
+    )
+
+
+def decode(value: bytes) -> Envelope[Frozen]:
+    """Read a record, of this version or an older one.
+
+    Raises:
+        UnreadableRecordError: the bytes are not JSON, not an envelope, of an unknown type or a newer version, or the
+            data does not fit its model.
+    """
+    try:
+        wire = WireEnvelope.model_validate_json(value)
+    except ValidationError as error:
+        raise UnreadableRecordError(describe(error)) from None
+    model = TYPES.get(wire.type)
+    if model is None:
+        raise UnreadableRecordError(f"unknown type {wire.type!r}; known are {', '.join(sorted(TYPES))}")
+    current = VERSIONS[wire.type]
+    if wire.version > current:
+        raise UnreadableRecordError(f"{wire.type} version {wire.version} is newer than {current}, the newest known here")
+    data = wire.data
+    for version in range(wire.version, current):
+        data = UPCASTS[wire.type, version](data)
+    try:
+        content = model.model_validate_json(orjson.dumps(data))
+    except ValidationError as error:
+        raise UnreadableRecordError(describe(error, "data")) from None
+    return Envelope(id=wire.id, source=wire.source, subject=wire.subject, time=wire.time, data=content)
+
+
+def describe(error: ValidationError, *prefix: str) -> str:
+    """Return a validation error as one line: each path with what is wrong there. Input values are not repeated."""
+    found = []
+    for item in error.errors(include_url=False, include_input=False, include_context=False):
+        path = ".".join(str(part) for part in (*prefix, *item["loc"]))
+        found.append(f"{path}: {item['msg']}" if path else item["msg"])
+    return "; ".join(found)

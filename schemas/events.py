@@ -1,0 +1,98 @@
+"""Events: facts in the past tense. Everything a decision may look at is one of these."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from schemas.instants import Instant
+from schemas.outcomes import Outcome
+from schemas.policies import PolicySet
+from schemas.references import Count, Digest, Frozen, Repository, Tag
+
+Actor = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+"""Who did it, as the sender names them."""
+
+MediaType = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+Revision = Annotated[int, Field(ge=0, le=2**53 - 1)]
+"""The number of a policy set: 0 is the empty set before the first publication."""
+
+
+class ImagePushed(Frozen):
+    """A tag was pushed: the repository now has this digest under this tag."""
+
+    repository: Repository
+    tag: Tag
+    digest: Digest
+    media_type: MediaType | None = None
+    size: Count | None = None
+    actor: Actor | None = None
+    occurred_at: Instant | None = None
+
+
+class ImageDeleted(Frozen):
+    """A tag, or everything under a digest, is gone from the repository."""
+
+    repository: Repository
+    tag: Tag | None = None
+    digest: Digest | None = None
+    actor: Actor | None = None
+    occurred_at: Instant | None = None
+
+
+class PolicyProposed(Frozen):
+    """Someone wants a policy set in force, in place of the revision that they saw."""
+
+    replaces: Revision
+    set: PolicySet
+    actor: Actor
+
+
+class PolicyPublished(Frozen):
+    """A proposal was accepted; this revision is in force from here on in this partition."""
+
+    revision: Annotated[int, Field(ge=1, le=2**53 - 1)]
+    digest: Annotated[str, StringConstraints(pattern=r"^[a-f0-9]{64}$")]
+    set: PolicySet
+    proposal_id: str
+    actor: Actor
+
+
+class ClockTicked(Frozen):
+    """The log's clock: the only time that a decision knows of."""
+
+    now: Instant
+
+
+class TransferCompleted(Outcome):
+    """The target tag now has the commanded digest, and everything under it is there."""
+
+    bytes_copied: Count
+    blobs_copied: Count
+    blobs_mounted: Count
+    blobs_skipped: Count
+
+
+class TransferSkipped(Outcome):
+    """Nothing was to be done: the target tag had the commanded digest already."""
+
+
+class TransferFailed(Outcome):
+    """The target tag keeps what it had; ``cause`` says why the copy could not be made."""
+
+    cause: str
+    detail: str
+    retryable: bool
+    attempts: Count
+
+
+EventData = (
+    ImagePushed
+    | ImageDeleted
+    | PolicyProposed
+    | PolicyPublished
+    | ClockTicked
+    | TransferCompleted
+    | TransferSkipped
+    | TransferFailed
+)

@@ -1,0 +1,37 @@
+"""Instants on the wire: RFC 3339, UTC, microseconds, always written the same way."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, StringConstraints
+
+INSTANT_PATTERN = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z$"
+
+
+def _is_a_date(value: str) -> str:
+    parse_instant(value)
+    return value
+
+
+Instant = Annotated[str, StringConstraints(pattern=INSTANT_PATTERN), AfterValidator(_is_a_date)]
+"""A moment, such as ``2026-11-24T08:00:00.000000Z``; sorts as text."""
+
+
+def format_instant(moment: datetime) -> str:
+    """Return an aware ``moment`` as an :data:`Instant`.
+
+    Raises:
+        ValueError: ``moment`` is naive.
+    """
+    if moment.tzinfo is None:
+        raise ValueError("a moment without a time zone is ambiguous")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+
+
+def parse_instant(text: str) -> datetime:
+    """Return an :data:`Instant` as an aware datetime in UTC.
+
+    Raises:
+        ValueError: the text is not an instant, or no such day exists.
+    """
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)

@@ -1,0 +1,127 @@
+"""Names of registries, repositories, tags and digests, parsed once at the edge.
+
+The grammars are those of the OCI distribution specification. A *registry* is a name from the settings, not a host:
+hosts and credentials change without the history changing. On the wire a repository is the text ``REGISTRY/NAME`` and
+a reference the text ``REGISTRY/NAME:TAG``.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, StringConstraints
+from pydantic_core import CoreSchema, core_schema
+
+_PATH = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REGISTRY = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_NAME = rf"{_PATH}(?:/{_PATH})*"
+_TAG = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
+
+#: The longest repository name that distribution accepts, host not counted.
+NAME_LENGTH_MAX = 255
+
+
+def _whole_line(value: str) -> str:
+    # `$` also matches before a final newline in Python, which the published schemas cannot say.
+    if "\n" in value:
+        raise ValueError("must not contain a line break")
+    return value
+
+
+Tag = Annotated[str, StringConstraints(pattern=f"^{_TAG}$"), AfterValidator(_whole_line)]
+"""A tag: up to 128 of ``A-Za-z0-9._-``, not beginning with ``.`` or ``-``."""
+
+Digest = Annotated[
+    str,
+    StringConstraints(pattern=r"^(?:sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})$"),
+    AfterValidator(_whole_line),
+]
+"""A content digest: ``sha256:`` and 64, or ``sha512:`` and 128 lower-case hex digits."""
+
+RegistryName = Annotated[str, StringConstraints(pattern=f"^{_REGISTRY}$"), AfterValidator(_whole_line)]
+"""The name of a registry in the settings."""
+
+Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
+"""A number of things or bytes that JSON carries exactly."""
+
+
+class Frozen(BaseModel):
+    """What all models of the contract share: immutable, strict about names, nothing coerced."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class _Text:
+    """A value object that is a plain string on the wire."""
+
+    _pattern: ClassVar[str]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        raise NotImplementedError
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        text = core_schema.no_info_after_validator_function(
+            cls.parse, core_schema.str_schema(pattern=f"^{cls._pattern}$", strict=True)
+        )
+        return core_schema.json_or_python_schema(
+            json_schema=text,
+            python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), text]),
+            serialization=core_schema.plain_serializer_function_ser_schema(str, return_schema=core_schema.str_schema()),
+        )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Repository(_Text):
+    """A repository of a named registry: ``REGISTRY/NAME``."""
+
+    registry: str
+    name: str
+
+    _pattern: ClassVar[str] = f"{_REGISTRY}/{_NAME}"
+    _parts: ClassVar[re.Pattern[str]] = re.compile(rf"({_REGISTRY})/({_NAME})")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``REGISTRY/NAME``.
+
+        Raises:
+            ValueError: the text has no registry, or a part breaks its grammar.
+        """
+        match = cls._parts.fullmatch(text)
+        if match is None or len(match[2]) > NAME_LENGTH_MAX:
+            raise ValueError(
+                f"{text!r} is not a repository: write REGISTRY/NAME, where REGISTRY is a name from the settings "
+                "and NAME is lower case, such as local/dev/website"
+            )
+        return cls(match[1], match[2])
+
+    def __str__(self) -> str:
+        return f"{self.registry}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Reference(_Text):
+    """A tag of a repository: ``REGISTRY/NAME:TAG``."""
+
+    repository: Repository
+    tag: str
+
+    _pattern: ClassVar[str] = f"{_REGISTRY}/{_NAME}:{_TAG}"
+    _parts: ClassVar[re.Pattern[str]] = re.compile(rf"({_REGISTRY}/{_NAME}):({_TAG})")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``REGISTRY/NAME:TAG``.
+
+        Raises:
+            ValueError: the text has no tag, or a part breaks its grammar.
+        """
+        match = cls._parts.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text!r} is not a reference: write REGISTRY/NAME:TAG, such as local/dev/website:1.0")
+        return cls(Repository.parse(match[1]), match[2])
+
+    def __str__(self) -> str:
+        return f"{self.repository}:{self.tag}"

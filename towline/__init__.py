@@ -1,0 +1,1 @@
+"""The domain: policies, dialects and audit as pure functions; registries over HTTP."""

@@ -1,0 +1,83 @@
+"""Every bound of the system, with its reason. Nothing is cut off silently: what exceeds a bound is refused.
+
+Units are last in the name.
+"""
+
+from typing import Final
+
+# -- Input ------------------------------------------------------------------------------------------------------------
+
+#: A webhook body. Distribution batches few events; its largest observed body is below 100 KiB, Kafka's default record
+#: limit is 1 MiB. Larger bodies are answered 413 before they are read.
+hook_body_bytes: Final = 1024 * 1024
+
+#: Nesting of a webhook's JSON. The deepest dialect known has 8 levels.
+json_depth: Final = 64
+
+#: The largest record on any topic. A policy set of thousands of policies is one record; Kafka's default is 1 MiB.
+record_bytes: Final = 8 * 1024 * 1024
+
+#: Dead letters carry the input's bytes up to here, and its digest only beyond: base64 grows it by a third and the
+#: letter must fit into a record.
+deadletter_value_bytes: Final = 4 * 1024 * 1024
+
+# -- Decisions --------------------------------------------------------------------------------------------------------
+
+#: How many event ids a tag remembers to recognise re-deliveries of the same event. A vendor retries within minutes, so
+#: a re-delivery is separated from its first by few pushes of the same tag.
+recent_event_count: Final = 16
+
+#: Transfers in a row that one push may cause. Longer chains are loops that the check at apply cannot see, such as
+#: through a mirror that somebody else runs.
+hop_count: Final = 16
+
+# -- Registries -------------------------------------------------------------------------------------------------------
+
+#: A manifest; the distribution specification asks registries to take at least 4 MiB, and clients need no more.
+manifest_bytes: Final = 4 * 1024 * 1024
+
+#: A token response, or an error body: both are small, and read by code that must not be fed without end.
+token_bytes: Final = 64 * 1024
+error_body_bytes: Final = 64 * 1024
+
+#: Nesting and breadth of an index, so that a hostile one ends.
+index_depth: Final = 8
+index_manifest_count: Final = 1024
+
+#: Waiting for a connection to a registry, and for the next bytes of a response.
+connect_timeout_seconds: Final = 10.0
+read_timeout_seconds: Final = 60.0
+
+#: One transfer, all its attempts included. Longer than any sane image needs; shorter than a person's patience.
+transfer_deadline_seconds: Final = 3600.0
+
+#: Attempts of one transfer before it ends as failed.
+transfer_attempt_count: Final = 5
+
+#: Back-off between attempts: doubles from the first to the last, with full jitter.
+backoff_first_seconds: Final = 0.2
+backoff_last_seconds: Final = 30.0
+
+#: The longest `Retry-After` that is honoured; a registry that asks for more is treated as if it asked for this.
+retry_after_seconds: Final = 60.0
+
+#: Uploads and downloads of one transfer at a time. More than about six bought nothing when measured.
+parallel_blob_count: Final = 4
+
+#: Transfers of one worker at a time.
+parallel_transfer_count: Final = 8
+
+# -- The log ----------------------------------------------------------------------------------------------------------
+
+#: How long an append may take until it is acknowledged; then the caller is told to try again (503 at the gateway).
+append_timeout_seconds: Final = 15.0
+
+#: Records that the shell takes together: large enough to spread the cost of one journal write and one round trip,
+#: small enough that a crash repeats little work.
+batch_record_count: Final = 200
+
+#: Records that heal one gap in one go.
+heal_record_count: Final = 500
+
+#: How often the shell tries an infrastructure failure again before it stops the process without acknowledging.
+shell_attempt_count: Final = 6

@@ -1,0 +1,163 @@
+"""Settings: ``towline.yaml`` (or the file that ``TOWLINE_SETTINGS`` names) and ``TOWLINE_*`` variables.
+
+The only module that reads the environment. Credentials are references, ``env:NAME`` or ``file:PATH``, and are read
+when they are used; their values are in no settings object, event or log line.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+
+from schemas.catalogue import describe
+from schemas.references import RegistryName
+from towline.errors import SettingsError
+
+CredentialReference = Annotated[str, StringConstraints(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")]
+"""Where a secret is: ``env:NAME`` or ``file:PATH``."""
+
+SETTINGS_FILE_DEFAULT = "towline.yaml"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RegistrySettings(_Part):
+    """How to reach one registry."""
+
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^/@\s]+/?$")]
+    username: str | None = None
+    password: CredentialReference | None = None
+    #: A PEM file with the certificate authorities to trust for this registry, instead of the usual ones.
+    ca_file: Path | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _without_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> "RegistrySettings":
+        if (self.username is None) != (self.password is None):
+            raise ValueError("username and password go together")
+        return self
+
+
+class HookSettings(_Part):
+    """One webhook address, ``/hooks/NAME``, and who sends to it."""
+
+    registry: RegistryName
+    dialect: Literal["distribution"] = "distribution"
+    #: The value that the sender puts into ``Authorization: Bearer``.
+    token: CredentialReference | None = None
+
+
+class KafkaSettings(_Part):
+    """How to reach the broker, and how topics are made."""
+
+    bootstrap: str | None = None
+    partitions: Annotated[int, Field(ge=1, le=1024)] = 12
+    replication: Annotated[int, Field(ge=1, le=7)] = 1
+
+
+class WorkerSettings(_Part):
+    """How the agents run."""
+
+    tick_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    #: A worker that is silent for so long loses its partitions to others. Shorter heals faster after a crash; too short
+    #: and a slow broker looks like a dead worker.
+    session_timeout_seconds: Annotated[float, Field(ge=2, le=300)] = 15.0
+    commit_interval_seconds: Annotated[float, Field(gt=0, le=60)] = 0.5
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+
+
+class GatewaySettings(_Part):
+    """Where the gateway listens."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8440
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TOWLINE_",
+        # One underscore reads well for the common ones, such as TOWLINE_KAFKA_BOOTSTRAP.
+        env_nested_delimiter="_",
+        env_nested_max_split=1,
+        frozen=True,
+        extra="forbid",
+    )
+
+    registries: dict[RegistryName, RegistrySettings] = {}
+    hooks: dict[RegistryName, HookSettings] = {}
+    kafka: KafkaSettings = KafkaSettings()
+    worker: WorkerSettings = WorkerSettings()
+    gateway: GatewaySettings = GatewaySettings()
+    #: Local state of the workers; can be deleted at any time, it is rebuilt from the log.
+    data_dir: Path = Path(".towline")
+    failpoints: str = ""
+
+    @model_validator(mode="after")
+    def _hooks_name_registries(self) -> "Settings":
+        for name, hook in self.hooks.items():
+            if hook.registry not in self.registries:
+                raise ValueError(f"hooks.{name}.registry: {hook.registry!r} is not among the registries")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the environment over the file; no dotenv, no secrets directory."""
+        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=settings_file())
+
+
+def settings_file() -> Path:
+    """Return the settings file's path; it need not exist unless ``TOWLINE_SETTINGS`` names it."""
+    return Path(os.environ.get("TOWLINE_SETTINGS", SETTINGS_FILE_DEFAULT))
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings.
+
+    Raises:
+        SettingsError: a file that was named is missing, is not YAML, or a value does not fit; the text has the path.
+    """
+    named = os.environ.get("TOWLINE_SETTINGS")
+    if named is not None and not Path(named).is_file():
+        raise SettingsError(f"TOWLINE_SETTINGS names {named}, which is not a file")
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsError(f"settings ({settings_file()} and TOWLINE_*): {describe(error)}") from None
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{settings_file()} is not YAML: {error}") from None
+
+
+def read_credential(reference: str) -> str:
+    """Return the secret that a reference names.
+
+    Raises:
+        SettingsError: the variable or file is not there. The text names the reference, never the value.
+    """
+    kind, _, name = reference.partition(":")
+    try:
+        return os.environ[name] if kind == "env" else Path(name).read_text(encoding="utf-8").strip()
+    except (KeyError, OSError):
+        raise SettingsError(f"credential {reference}: there is no such {'variable' if kind == 'env' else 'file'}") from None
+
+
+def child_environment(**changes: str) -> dict[str, str]:
+    """Return the environment for a process that we start, with some variables changed."""
+    return {**os.environ, **changes}
