@@ -27,7 +27,7 @@ from schemas.events import (
 )
 from schemas.references import Frozen
 
-EVENT_TYPES: Final[Mapping[str, type[Frozen]]] = {
+EVENT_TYPES: Final[dict[str, type[Frozen]]] = {
     "image.pushed": ImagePushed,
     "image.deleted": ImageDeleted,
     "policy.proposed": PolicyProposed,
@@ -37,9 +37,9 @@ EVENT_TYPES: Final[Mapping[str, type[Frozen]]] = {
     "transfer.skipped": TransferSkipped,
     "transfer.failed": TransferFailed,
 }
-COMMAND_TYPES: Final[Mapping[str, type[Frozen]]] = {"image.copy": CopyImage}
-DECISION_TYPES: Final[Mapping[str, type[Frozen]]] = {"decision.made": Decision}
-DEADLETTER_TYPES: Final[Mapping[str, type[Frozen]]] = {"input.rejected": DeadLetter}
+COMMAND_TYPES: Final[dict[str, type[Frozen]]] = {"image.copy": CopyImage}
+DECISION_TYPES: Final[dict[str, type[Frozen]]] = {"decision.made": Decision}
+DEADLETTER_TYPES: Final[dict[str, type[Frozen]]] = {"input.rejected": DeadLetter}
 
 #: Every type on any topic, with the model of its current version.
 TYPES: Final[Mapping[str, type[Frozen]]] = EVENT_TYPES | COMMAND_TYPES | DECISION_TYPES | DEADLETTER_TYPES
@@ -97,7 +97,9 @@ def decode(value: bytes) -> Envelope[Frozen]:
         raise UnreadableRecordError(f"unknown type {wire.type!r}; known are {', '.join(sorted(TYPES))}")
     current = VERSIONS[wire.type]
     if wire.version > current:
-        raise UnreadableRecordError(f"{wire.type} version {wire.version} is newer than {current}, the newest known here")
+        raise UnreadableRecordError(
+            f"{wire.type} version {wire.version} is newer than {current}, the newest known here"
+        )
     data = wire.data
     for version in range(wire.version, current):
         data = UPCASTS[wire.type, version](data)
@@ -108,10 +110,15 @@ def decode(value: bytes) -> Envelope[Frozen]:
     return Envelope(id=wire.id, source=wire.source, subject=wire.subject, time=wire.time, data=content)
 
 
-def describe(error: ValidationError, *prefix: str) -> str:
-    """Return a validation error as one line: each path with what is wrong there. Input values are not repeated."""
+def problems_in(error: ValidationError, *prefix: str) -> list[str]:
+    """Return a line for each thing that a validation found wrong, with its path. Input values are not repeated."""
     found = []
     for item in error.errors(include_url=False, include_input=False, include_context=False):
         path = ".".join(str(part) for part in (*prefix, *item["loc"]))
         found.append(f"{path}: {item['msg']}" if path else item["msg"])
-    return "; ".join(found)
+    return found
+
+
+def describe(error: ValidationError, *prefix: str) -> str:
+    """Return a validation error as one line."""
+    return "; ".join(problems_in(error, *prefix))

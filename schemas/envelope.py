@@ -8,11 +8,11 @@ from pydantic import Field, StringConstraints
 from schemas.instants import Instant
 from schemas.references import Frozen
 
-DataT = TypeVar("DataT", bound=Frozen, covariant=True)
+DataT_co = TypeVar("DataT_co", bound=Frozen, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Envelope(Generic[DataT]):
+class Envelope(Generic[DataT_co]):
     """A record with its data as a model of the catalogue."""
 
     #: Derived from the content; equal ids are the same fact.
@@ -23,7 +23,7 @@ class Envelope(Generic[DataT]):
     subject: str
     #: When it was recorded. Decisions and commands carry the time of the event that caused them.
     time: str
-    data: DataT
+    data: DataT_co
 
 
 class WireEnvelope(Frozen):

@@ -116,8 +116,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base class fixes the names
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read the environment over the file; no dotenv, no secrets directory."""
         return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=settings_file())
@@ -155,7 +155,9 @@ def read_credential(reference: str) -> str:
     try:
         return os.environ[name] if kind == "env" else Path(name).read_text(encoding="utf-8").strip()
     except (KeyError, OSError):
-        raise SettingsError(f"credential {reference}: there is no such {'variable' if kind == 'env' else 'file'}") from None
+        raise SettingsError(
+            f"credential {reference}: there is no such {'variable' if kind == 'env' else 'file'}"
+        ) from None
 
 
 def child_environment(**changes: str) -> dict[str, str]:
