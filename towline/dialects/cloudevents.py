@@ -1,0 +1,109 @@
+"""CloudEvents 1.0 from producers that do not use our code.
+
+Structured mode (content type ``application/cloudevents+json``, or just JSON with ``specversion``), and binary mode with
+the attributes in headers: ``ce_`` by Kafka, ``ce-`` by HTTP. See the JSON format and the two protocol bindings at
+https://github.com/cloudevents/spec.
+"""
+
+from typing import Any, Final
+from urllib.parse import unquote
+
+from pydantic import ValidationError
+
+from schemas.canonical import canonical_bytes
+from schemas.catalogue import UPCASTS, VERSIONS
+from schemas.events import ImageDeleted, ImagePushed
+from schemas.inbound import INBOUND_TYPES, InboundEvent
+from towline import limits
+from towline.dialects.delivery import Delivery, Hint, Translation
+from towline.dialects.jsonbytes import read_json
+from towline.dialects.moments import instant_or_none
+from towline.dialects.reasons import reason_of, shown
+from towline.errors import UnusableInputError
+
+STRUCTURED: Final = "application/cloudevents+json"
+_KAFKA_PREFIX: Final = "ce_"
+_HTTP_PREFIX: Final = "ce-"
+
+
+def translate(delivery: Delivery, registry: str | None) -> Translation:
+    """Return the one fact that the event tells.
+
+    Raises:
+        UnusableInputError: it is no CloudEvent 1.0, of a type that producers do not write, its data does not fit, or
+            it speaks of another registry than ``registry``.
+    """
+    event = _event(delivery)
+    data = _data(event)
+    if registry is not None and data.repository.registry != registry:
+        raise UnusableInputError(f"data.repository: this sender speaks for registry {registry!r} only")
+    flags: tuple[str, ...] = ()
+    if event.time is not None and data.occurred_at is None:
+        occurred_at = instant_or_none(event.time)
+        data = data.model_copy(update={"occurred_at": occurred_at})
+        if occurred_at is None:
+            flags = (f"time: {shown(event.time)} is not a moment and was left out",)
+    # An id is unique within its source only.
+    return Translation((Hint(data, canonical_bytes([event.source, event.id]).decode()),), flags=flags)
+
+
+def _event(delivery: Delivery) -> InboundEvent:
+    media_type = delivery.media_type
+    binary = any(name.startswith((_KAFKA_PREFIX, _HTTP_PREFIX)) for name in delivery.headers)
+    if media_type is not None and media_type.startswith("application/cloudevents") and media_type != STRUCTURED:
+        raise UnusableInputError(f"content type {shown(media_type)}: send single events as {STRUCTURED}")
+    if binary and media_type != STRUCTURED:
+        attributes = _attributes(delivery)
+    else:
+        attributes = read_json(delivery.body, limits.hook_body_bytes)
+        if not isinstance(attributes, dict) or "specversion" not in attributes:
+            raise UnusableInputError(
+                "not a CloudEvent: neither attributes in ce_ (Kafka) or ce- (HTTP) headers nor a JSON object with "
+                '"specversion"'
+            )
+        if "data_base64" in attributes:
+            raise UnusableInputError('data_base64: write the data as a JSON object under "data"')
+    try:
+        return InboundEvent.model_validate(attributes)
+    except ValidationError as error:
+        raise UnusableInputError(reason_of(error)) from None
+
+
+def _attributes(delivery: Delivery) -> dict[str, Any]:
+    attributes: dict[str, Any] = {}
+    for header, value in delivery.headers.items():
+        name = header[len(_KAFKA_PREFIX) :]
+        if not header.startswith((_KAFKA_PREFIX, _HTTP_PREFIX)):
+            continue
+        if name in attributes or name in {"data", "data_base64"}:
+            raise UnusableInputError(f"{shown(header)}: the attribute occurs twice or is none")
+        try:
+            # The HTTP binding percent-encodes what a header cannot carry; the Kafka binding writes UTF-8.
+            attributes[name] = unquote(value, errors="strict") if header.startswith(_HTTP_PREFIX) else value
+        except UnicodeDecodeError:
+            raise UnusableInputError(f"{shown(header)}: the percent-encoding is not UTF-8") from None
+    version = attributes.get("version")
+    if version is not None and version.isascii() and version.isdigit() and len(version) < 10:
+        attributes["version"] = int(version)
+    attributes["datacontenttype"] = delivery.media_type
+    attributes["data"] = read_json(delivery.body, limits.hook_body_bytes)
+    return attributes
+
+
+def _data(event: InboundEvent) -> ImagePushed | ImageDeleted:
+    model = INBOUND_TYPES.get(event.type)
+    if model is None:
+        raise UnusableInputError(f"type: {shown(event.type)} is unknown; known are {', '.join(sorted(INBOUND_TYPES))}")
+    current = VERSIONS[event.type]
+    if event.version > current:
+        raise UnusableInputError(f"version: {event.version} of {event.type} is newer than {current}, the newest known")
+    content_type = (event.datacontenttype or "application/json").partition(";")[0].strip().lower()
+    if content_type != "application/json" and not content_type.endswith("+json"):
+        raise UnusableInputError(f"datacontenttype: {shown(content_type)}; the data must be application/json")
+    data = event.data
+    for version in range(event.version, current):
+        data = UPCASTS[event.type, version](data)
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise UnusableInputError(reason_of(error, "data")) from None

@@ -1,0 +1,28 @@
+"""Moments as senders write them (RFC 3339), turned into instants."""
+
+import re
+from datetime import datetime
+from typing import Final
+
+from schemas.instants import Instant, format_instant
+
+#: RFC 3339, section 5.6. The fraction may have any number of digits: distribution writes nanoseconds.
+_DATE_TIME: Final = re.compile(
+    r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2})(?:\.(\d{1,30}))?(?:([Zz])|([+-]\d{2}:\d{2}))", re.ASCII
+)
+
+
+def instant_or_none(text: str) -> Instant | None:
+    """Return an RFC 3339 date-time as an instant in UTC, cut to microseconds; None when it is not a moment.
+
+    Not a moment is what has no zone, what no calendar has, the year 0 and a leap second: nobody can say when it was.
+    No decision looks at these moments, so a sender's bad clock costs the moment and never the fact.
+    """
+    match = _DATE_TIME.fullmatch(text)
+    if match is None:
+        return None
+    day, clock, fraction, _, offset = match.groups()
+    try:
+        return format_instant(datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]:0<6}{offset or '+00:00'}"))
+    except (ValueError, OverflowError):
+        return None
