@@ -1,0 +1,1 @@
+"""Brokers that Towline itself can run."""

@@ -1,0 +1,84 @@
+"""A reader of given partitions of one topic, without a group: positions are ours alone and never committed."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Final, Self
+
+from aiokafka import AIOKafkaConsumer, errors
+from aiokafka.structs import TopicPartition
+
+from streams.kafka_errors import translated
+from streams.kafka_options import consumer_options
+from streams.log import LogRecord, lost_tail
+from towline.settings import KafkaSettings
+
+#: How long to wait for records before the position is looked at again.
+_POLL_MS: Final = 200
+
+#: Records taken at once: enough that the cost for each call does not count, few enough to let others run in between.
+_BATCH_RECORDS: Final = 2000
+
+
+class KafkaReader:
+    """Reads ``topic`` from ``starts``, which has the first offset of each partition. Connects when entered."""
+
+    def __init__(self, settings: KafkaSettings, topic: str, starts: Mapping[int, int]) -> None:
+        self._topic = topic
+        self._starts = starts
+        self._consumer = AIOKafkaConsumer(**consumer_options(settings))
+
+    async def __aenter__(self) -> Self:
+        try:
+            with translated(f"read {self._topic}"):
+                await self._consumer.start()
+            self._consumer.assign([self._tp(partition) for partition in self._starts])
+            for partition, start in self._starts.items():
+                self._consumer.seek(self._tp(partition), start)
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Disconnect; a batch that is waited for fails. A second call does nothing."""
+        await self._consumer.stop()
+
+    async def batch(self) -> list[LogRecord]:
+        """Return the next records; none when there were none for a moment, or Kafka's own were passed over.
+
+        Raises:
+            LogError: a partition ends before our position.
+            LogUnavailableError: the reader was stopped.
+        """
+        with translated(f"read {self._topic}"):
+            try:
+                found = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH_RECORDS)
+            except errors.OffsetOutOfRangeError as error:
+                await self._pass_over_removed(error.args[0])
+                return []
+        return [_record(raw) for records in found.values() for raw in records]
+
+    async def position(self, partition: int) -> int:
+        """Return the offset after all that was returned or passed over."""
+        with translated(f"read {self._topic}"):
+            return int(await self._consumer.position(self._tp(partition)))
+
+    async def _pass_over_removed(self, positions: Mapping[TopicPartition, int]) -> None:
+        for tp, position in positions.items():
+            low = (await self._consumer.beginning_offsets([tp]))[tp]
+            if position >= low:
+                raise lost_tail(tp.topic, tp.partition, position)
+            self._consumer.seek(tp, low)
+
+    def _tp(self, partition: int) -> TopicPartition:
+        return TopicPartition(self._topic, partition)
+
+
+def _record(raw: Any) -> LogRecord:
+    headers = tuple((name, value or b"") for name, value in raw.headers) if raw.headers else ()
+    return LogRecord(raw.topic, raw.partition, raw.offset, raw.key, raw.value, headers, raw.timestamp)
