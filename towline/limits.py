@@ -81,3 +81,20 @@ heal_record_count: Final = 500
 
 #: How often the shell tries an infrastructure failure again before it stops the process without acknowledging.
 shell_attempt_count: Final = 6
+
+# -- The gateway ------------------------------------------------------------------------------------------------------
+
+#: How long a sender may take for the whole body. A webhook's megabyte needs less than a second; whoever dribbles holds
+#: a connection for so long at most.
+hook_body_timeout_seconds: Final = 10.0
+
+#: How long a readiness check may take; probes of orchestrators wait about as long before they give up.
+ready_timeout_seconds: Final = 5.0
+
+#: What `Retry-After` tells a sender while the log is away: long enough for a broker to restart, short enough that a
+#: sender with few retries has not given up.
+hook_retry_after_seconds: Final = 5
+
+#: A dead letter carries the input's key, and its headers, up to here each: real ones have some hundred bytes.
+deadletter_key_bytes: Final = 64 * 1024
+deadletter_headers_bytes: Final = 64 * 1024

@@ -1,0 +1,1 @@
+"""The gateway: the way in by HTTP."""

@@ -1,0 +1,47 @@
+"""The one place where the gateway is put together, for production and tests alike."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+
+from streams.gateway import answers
+from streams.gateway.health import Readiness, VerifyTopics, alive
+from streams.gateway.hooks import Hooks
+from streams.log import EventLog
+from towline.failpoints import Failpoints
+from towline.settings import Settings
+
+
+def gateway_app(
+    settings: Settings,
+    log: EventLog,
+    clock: Callable[[], datetime],
+    failpoints: Failpoints,
+    verify_topics: VerifyTopics,
+) -> Starlette:
+    """Return the ASGI application.
+
+    ``clock`` returns an aware datetime, the time of recording. ``verify_topics`` is what ``/readyz`` asks.
+
+    Raises:
+        SettingsError: a hook's credential cannot be read.
+    """
+    hooks = Hooks(settings.hooks, log, clock, failpoints)
+    app = Starlette(
+        routes=[
+            Route("/hooks/{source}", hooks.receive, methods=["POST"]),
+            Route("/healthz", alive),
+            Route("/readyz", Readiness(verify_topics).answer),
+        ],
+        exception_handlers={
+            answers.RefusedError: answers.on_refused,
+            HTTPException: answers.on_http_error,
+            Exception: answers.on_bug,
+        },
+    )
+    # A redirect would be built from the sender's Host header, and no sender of webhooks should follow one.
+    app.router.redirect_slashes = False
+    return app

@@ -1,0 +1,59 @@
+"""Reading a request's body within bounds: of size, of time, and never encoded."""
+
+import asyncio
+from http import HTTPStatus
+
+from starlette.requests import ClientDisconnect, Request
+
+from streams.gateway.answers import RefusedError
+from towline import limits
+
+
+def check_declared(request: Request) -> None:
+    """Refuse by the headers alone what would not be read to its end.
+
+    Raises:
+        RefusedError: 415 for an encoded body, whose size is not what it says; 413 for one that is too large.
+    """
+    encodings = ",".join(request.headers.getlist("content-encoding")).split(",")
+    if any(encoding.strip().lower() not in {"", "identity"} for encoding in encodings):
+        raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body without Content-Encoding")
+    declared = request.headers.get("content-length", "0")
+    if not (declared.isascii() and declared.isdigit()):
+        raise RefusedError(HTTPStatus.BAD_REQUEST, "Content-Length is not a number")
+    # Compared by length first: a number with thousands of digits is not worth converting.
+    if len(declared.lstrip("0")) > 12 or int(declared) > limits.hook_body_bytes:
+        raise _too_large()
+
+
+async def read_body(request: Request) -> bytes:
+    """Return the body.
+
+    Raises:
+        RefusedError: 413 when it has more than ``limits.hook_body_bytes``, whatever it declared; 408 when it is not
+            complete within ``limits.hook_body_timeout_seconds``; 400 when the sender left.
+    """
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(limits.hook_body_timeout_seconds):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limits.hook_body_bytes:
+                    raise _too_large()
+                chunks.append(chunk)
+    except TimeoutError:
+        reason = f"the body was not complete within {limits.hook_body_timeout_seconds:g} seconds"
+        raise RefusedError(HTTPStatus.REQUEST_TIMEOUT, reason, {"Connection": "close"}) from None
+    except ClientDisconnect:
+        raise RefusedError(HTTPStatus.BAD_REQUEST, "the body ended early") from None
+    return b"".join(chunks)
+
+
+def _too_large() -> RefusedError:
+    # Closing spares both sides the rest of the body.
+    return RefusedError(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"at most {limits.hook_body_bytes} bytes are taken",
+        {"Connection": "close"},
+    )
