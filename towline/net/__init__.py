@@ -1,0 +1,1 @@
+"""HTTP to others, and what may be printed of it."""

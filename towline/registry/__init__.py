@@ -1,0 +1,20 @@
+"""Registries: the client, the copy engine, and what can go wrong."""
+
+from towline.registry.client import RegistryClient
+from towline.registry.copy import CopyEngine, CopyProgress, CopyReport
+from towline.registry.errors import RegistryError
+from towline.registry.images import push_image
+from towline.registry.registries import Registries
+from towline.registry.transfer import TransferOutcome, carry_out
+
+__all__ = [
+    "CopyEngine",
+    "CopyProgress",
+    "CopyReport",
+    "Registries",
+    "RegistryClient",
+    "RegistryError",
+    "TransferOutcome",
+    "carry_out",
+    "push_image",
+]

@@ -1,0 +1,71 @@
+"""Running an ASGI app inside the current event loop."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from towline.errors import InfrastructureError
+
+#: How long open requests may go on when the server stops.
+SHUTDOWN_SECONDS: Final = 5
+
+
+class ServingError(InfrastructureError):
+    """The app could not be started: its address is taken, or its own start-up failed."""
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to its host, and tells when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+    """Serve ``app`` and yield its base URL without a slash at the end; port 0 takes a free one.
+
+    On leaving, open requests may finish for some seconds.
+
+    Raises:
+        ServingError: the address cannot be had, or the app's start-up failed.
+    """
+    try:
+        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise ServingError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=SHUTDOWN_SECONDS
+    )
+    server = _Server(config)
+    running = asyncio.create_task(server.serve(sockets=[listener]), name="serving")
+    try:
+        await _listening(server, running)
+        bound = listener.getsockname()[1]
+        yield f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
+    finally:
+        server.should_exit = True
+        await running
+        listener.close()
+
+
+async def _listening(server: _Server, running: asyncio.Task[None]) -> None:
+    listening = asyncio.create_task(server.listening.wait())
+    await asyncio.wait({listening, running}, return_when=asyncio.FIRST_COMPLETED)
+    listening.cancel()
+    if not server.started:
+        raise ServingError("the app's start-up failed")

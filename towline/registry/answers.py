@@ -1,0 +1,92 @@
+"""From an HTTP answer that is not the hoped-for one to a typed error."""
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import httpx
+import orjson
+
+from towline import limits
+from towline.net.http import TRANSPORT_ERRORS, read_capped
+from towline.registry.errors import (
+    ContentMissingError,
+    DeniedError,
+    DigestMismatchError,
+    NotFoundError,
+    RateLimitedError,
+    RefusedError,
+    RegistryError,
+    ServerError,
+    SizeMismatchError,
+    TooLargeError,
+    UnauthorisedError,
+)
+
+_BY_STATUS: Final[dict[int, type[RegistryError]]] = {
+    401: UnauthorisedError,
+    403: DeniedError,
+    404: NotFoundError,
+    408: ServerError,
+    413: TooLargeError,
+    429: RateLimitedError,
+}
+
+#: Codes of the specification that say more than the status, which differs between registries.
+_BY_CODE: Final[dict[str, type[RegistryError]]] = {
+    "MANIFEST_BLOB_UNKNOWN": ContentMissingError,
+    "MANIFEST_UNKNOWN": NotFoundError,
+    "BLOB_UNKNOWN": NotFoundError,
+    "NAME_UNKNOWN": NotFoundError,
+    "DIGEST_INVALID": DigestMismatchError,
+    "SIZE_INVALID": SizeMismatchError,
+    "TOOMANYREQUESTS": RateLimitedError,
+}
+
+
+async def error_of(response: httpx.Response, what: str) -> RegistryError:
+    """Return the error that an answer stands for. Its body is read up to a bound; it may be anything, HTML too."""
+    try:
+        body = await read_capped(response, limits.error_body_bytes) or b""
+    except TRANSPORT_ERRORS:
+        body = b""  # the status came through and says enough
+    codes, words = _read_errors(body)
+    kind = next((_BY_CODE[code] for code in codes if code in _BY_CODE and response.status_code < 500), None)
+    if kind is None:
+        kind = _BY_STATUS.get(response.status_code) or (ServerError if response.status_code >= 500 else RefusedError)
+    return kind(
+        what,
+        url=str(response.url),
+        status=response.status_code,
+        codes=codes,
+        words=words,
+        retry_after_seconds=retry_after_seconds(response.headers.get("retry-after"), datetime.now(UTC)),
+    )
+
+
+def _read_errors(body: bytes) -> tuple[list[str], str]:
+    try:
+        document: Any = orjson.loads(body)
+        entries = [entry for entry in document["errors"] if isinstance(entry, dict)]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return [], ""
+    codes = [code for code in (entry.get("code") for entry in entries) if isinstance(code, str) and code.isascii()]
+    words = [text for text in (entry.get("message") for entry in entries) if isinstance(text, str)]
+    return [code[:64] for code in codes[:8]], "; ".join(words[:8])
+
+
+def retry_after_seconds(value: str | None, now: datetime) -> float | None:
+    """Return how long a ``Retry-After`` (RFC 9110: seconds or a date) asks to wait, at most our bound; None: unsaid."""
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        # A number of many digits is beyond the bound anyway, and its conversion is quadratic.
+        return limits.retry_after_seconds if len(text) > 9 else min(float(text), limits.retry_after_seconds)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return min(max((moment - now).total_seconds(), 0.0), limits.retry_after_seconds)

@@ -1,0 +1,123 @@
+"""Bringing blobs to the target: skip what is there, mount what the registry has, stream the rest."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from typing import Final, Literal
+
+from schemas.commands import CopyImage
+from schemas.descriptors import Descriptor
+from towline import limits
+from towline.registry.client import RegistryClient, Upload
+from towline.registry.errors import NotFoundError, RegistryError, SourceGoneError
+from towline.registry.flights import Flights
+from towline.registry.manifests import Manifest
+
+#: How long giving up an upload session may take. Registries forget sessions by themselves, so it is a courtesy that
+#: must not hold up a shutdown.
+CANCEL_SECONDS: Final = 5.0
+
+
+Fate = Literal["copied", "mounted", "skipped"]
+
+
+class BlobFates:
+    """What became of the blobs of one command, over all its attempts: what was done first counts."""
+
+    def __init__(self) -> None:
+        self._fates: dict[str, Fate] = {}
+        #: Bytes of the blobs that were streamed.
+        self.bytes_copied = 0
+
+    def record(self, blob: Descriptor, fate: Fate) -> None:
+        """Note what was done with a blob."""
+        if blob.digest not in self._fates:
+            self._fates[blob.digest] = fate
+            self.bytes_copied += blob.size if fate == "copied" else 0
+
+    def count(self, fate: Fate) -> int:
+        """Return how many blobs had this fate."""
+        return sum(1 for found in self._fates.values() if found == fate)
+
+
+class BlobCopier:
+    """The blobs of one command. Copies of the same blob into the same repository are one flight over all commands."""
+
+    def __init__(
+        self,
+        flights: Flights,
+        hit: Callable[[str], Awaitable[None]],
+        source: RegistryClient,
+        target: RegistryClient,
+        command: CopyImage,
+    ) -> None:
+        self._flights = flights
+        self._hit = hit
+        self._source = source
+        self._target = target
+        self._from = command.source.repository
+        self._to = command.target.repository
+
+    async def copy_all(self, closure: list[Manifest], fates: BlobFates) -> None:
+        """Make sure that the target has every blob that the manifests name.
+
+        Raises:
+            RegistryError: the first failure; the other copies are stopped and their upload sessions given up.
+        """
+        blobs = {blob.digest: blob for manifest in closure for blob in manifest.blobs}
+        waiting = iter(blobs.values())
+
+        async def work() -> None:
+            for blob in waiting:
+                await self._copy(blob, fates)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(limits.parallel_blob_count, len(blobs))):
+                    group.create_task(work())
+        except BaseExceptionGroup as failures:
+            raise _foremost(failures) from None
+
+    async def _copy(self, blob: Descriptor, fates: BlobFates) -> None:
+        async with self._flights.join((self._to, blob.digest)) as ours:
+            fates.record(blob, await self._bring(blob) if ours else "skipped")
+
+    async def _bring(self, blob: Descriptor) -> Fate:
+        if self._from.registry == self._to.registry:
+            upload = await self._target.mount_blob(self._to.name, blob.digest, self._from.name)
+            if upload is None:
+                return "mounted"
+        elif await self._target.has_blob(self._to.name, blob.digest, push=True):
+            return "skipped"
+        else:
+            upload = await self._target.start_upload(self._to.name)
+        await self._send(upload, blob)
+        return "copied"
+
+    async def _send(self, upload: Upload, blob: Descriptor) -> None:
+        try:
+            await self._target.put_blob(upload, blob, lambda: self._chunks(blob))
+        except BaseException:
+            # The failure is what counts. A session that cannot be given up now is forgotten by the registry.
+            with suppress(RegistryError, TimeoutError):
+                async with asyncio.timeout(CANCEL_SECONDS):
+                    await self._target.cancel_upload(upload)
+            raise
+
+    async def _chunks(self, blob: Descriptor) -> AsyncIterator[bytes]:
+        try:
+            async with self._source.open_blob(self._from.name, blob) as chunks:
+                async for chunk in chunks:
+                    await self._hit("transfer.blob_chunk")
+                    yield chunk
+        except NotFoundError as error:
+            raise SourceGoneError(str(error), status=error.status, codes=error.codes) from error
+
+
+def _foremost(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the failure to report: a bug before a registry's error, a permanent one before one that may pass."""
+
+    def rank(error: BaseException) -> int:
+        return 0 if not isinstance(error, RegistryError) else 1 + error.retryable
+
+    return min(failures.exceptions, key=rank)

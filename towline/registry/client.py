@@ -1,0 +1,310 @@
+"""A client for one registry (OCI distribution specification 1.1): the requests that a copy is made of."""
+
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+import httpx
+import orjson
+
+from schemas.descriptors import DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor
+from towline import limits
+from towline.net.http import read_capped
+from towline.registry.auth import Scopes
+from towline.registry.blobs import digest_of, verified, verify_digest
+from towline.registry.errors import (
+    DeniedError,
+    DigestMismatchError,
+    NotFoundError,
+    ProtocolError,
+    RedirectRefusedError,
+    RefusedError,
+    RegistryError,
+    TagImmutableError,
+    TooLargeError,
+    UnauthorisedError,
+    UploadLostError,
+)
+from towline.registry.exchange import Exchange, next_location
+from towline.registry.manifests import Manifest, parse_manifest
+from towline.settings import RegistrySettings
+
+#: Registries answer 404 to a type that the client does not name, so all known ones are, and then any.
+MANIFEST_ACCEPT: Final = ", ".join([OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_INDEX, "*/*;q=0.5"])
+
+#: Pages of one tag listing. Registries send 50 to 1000 tags a page; beyond this something is wrong.
+TAG_PAGE_COUNT: Final = 1000
+
+_DIGEST = re.compile(r"sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}")
+_NEXT_LINK = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?')
+#: Words by which registries refuse to move a tag under a status that also means other things.
+_IMMUTABLE_WORDS = re.compile(r"immutable|overwrit|already exists|TAG_LOCKED", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An open upload session: where the bytes go."""
+
+    repository: str
+    location: httpx.URL
+
+
+class RegistryClient:
+    """One registry, by the name that it has in the settings. Repositories are named without the registry.
+
+    All methods raise :class:`RegistryError`; methods that read take ``push=True`` when the same repository is about to
+    be written, so that one token serves both.
+    """
+
+    def __init__(self, name: str, settings: RegistrySettings) -> None:
+        self.name = name
+        self._exchange = Exchange(settings)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._exchange.aclose()
+
+    async def resolve(self, repository: str, tag: str, *, push: bool = False) -> str:
+        """Return the digest that ``tag`` points to.
+
+        Raises:
+            NotFoundError: there is no such tag.
+        """
+        url, scopes = self._manifest_url(repository, tag), _scopes(repository, push=push)
+        what = f"{self.name}: resolve {repository}:{tag}"
+        headers = {"accept": MANIFEST_ACCEPT}
+        async with self._exchange.send(
+            "HEAD", url, scopes=scopes, what=what, accept={200}, headers=headers
+        ) as response:
+            digest = response.headers.get("docker-content-digest", "")
+        if _DIGEST.fullmatch(digest):
+            return str(digest)
+        async with self._exchange.send("GET", url, scopes=scopes, what=what, accept={200}, headers=headers) as response:
+            return digest_of(await _capped(response, what))
+
+    async def get_manifest(self, repository: str, digest: str, *, push: bool = False) -> Manifest:
+        """Return a manifest with its verbatim bytes, proven to be those of ``digest``.
+
+        Raises:
+            NotFoundError: there is none.
+            DigestMismatchError: the registry sent other bytes, or claims another digest for them.
+            UnsupportedManifestError: docker schema 1, or not a manifest.
+            TooLargeError: more than the bound of a manifest.
+        """
+        url, what = self._manifest_url(repository, digest), f"{self.name}: read manifest {repository}@{digest}"
+        async with self._exchange.send(
+            "GET",
+            url,
+            scopes=_scopes(repository, push=push),
+            what=what,
+            accept={200},
+            headers={"accept": MANIFEST_ACCEPT},
+        ) as response:
+            content = await _capped(response, what)
+        verify_digest(content, digest, url=str(response.url))
+        _compare_claim(response, digest, what)
+        return parse_manifest(content, digest, response.headers.get("content-type", ""))
+
+    async def has_manifest(self, repository: str, digest: str, *, push: bool = False) -> bool:
+        """Tell if the repository has this manifest."""
+        url, what = self._manifest_url(repository, digest), f"{self.name}: look for {repository}@{digest}"
+        return await self._has(url, _scopes(repository, push=push), what, {"accept": MANIFEST_ACCEPT})
+
+    async def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> None:
+        """Write a manifest under its digest or a tag, byte for byte.
+
+        Raises:
+            TagImmutableError: the tag exists and may not be moved.
+            ContentMissingError: the registry misses something that the manifest names.
+        """
+        what = f"{self.name}: write {repository}:{reference}"
+        try:
+            async with self._exchange.send(
+                "PUT",
+                self._manifest_url(repository, reference),
+                scopes=_scopes(repository, push=True),
+                what=what,
+                accept={200, 201, 202},
+                headers={"content-type": manifest.media_type},
+                body=manifest.content,
+            ) as response:
+                _compare_claim(response, manifest.digest, what)
+        except RegistryError as error:
+            if ":" not in reference and _is_immutable_tag(error):
+                raise TagImmutableError(str(error), status=error.status, codes=error.codes) from error
+            raise
+
+    async def has_blob(self, repository: str, digest: str, *, push: bool = False) -> bool:
+        """Tell if the repository has this blob."""
+        url, what = self._blob_url(repository, digest), f"{self.name}: look for blob {repository}@{digest}"
+        return await self._has(url, _scopes(repository, push=push), what, {})
+
+    @asynccontextmanager
+    async def open_blob(self, repository: str, blob: Descriptor) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open a blob and yield its chunks; the stream fails at its end when they are not what ``blob`` names.
+
+        Raises:
+            NotFoundError: there is none.
+            SizeMismatchError, DigestMismatchError: the content is something else.
+            ProtocolError: the content is encoded, although identity was asked for.
+        """
+        what = f"{self.name}: read blob {repository}@{blob.digest}"
+        url = self._blob_url(repository, blob.digest)
+        async with self._exchange.send("GET", url, scopes=_scopes(repository), what=what, accept={200}) as response:
+            encoding = response.headers.get("content-encoding", "identity")
+            if encoding.lower() != "identity":
+                raise ProtocolError(f"{what}: sent with Content-Encoding {encoding[:32]!r}", url=str(response.url))
+            yield verified(response.aiter_raw(), blob)
+
+    async def mount_blob(self, repository: str, digest: str, origin: str) -> Upload | None:
+        """Ask for a blob that repository ``origin`` of this registry has.
+
+        Returns None when the blob is there now, an upload session when the registry wants the bytes instead.
+        """
+        scopes = _scopes(repository, push=True) | _scopes(origin)
+        query = {"mount": digest, "from": origin}
+        try:
+            return await self._start(repository, scopes, query)
+        except (NotFoundError, DeniedError, UnauthorisedError, RefusedError):
+            # Mounting is an offer, which a registry may not know or not grant; the upload itself decides.
+            return await self.start_upload(repository)
+
+    async def start_upload(self, repository: str) -> Upload:
+        """Open an upload session."""
+        upload = await self._start(repository, _scopes(repository, push=True), {})
+        if upload is None:
+            raise ProtocolError(f"{self.name}: 201 to an upload in {repository} that has not begun")
+        return upload
+
+    async def _start(self, repository: str, scopes: Scopes, query: dict[str, str]) -> Upload | None:
+        url = self._exchange.url(f"/v2/{repository}/blobs/uploads/").copy_with(params=query)
+        what = f"{self.name}: open an upload in {repository}"
+        async with self._exchange.send(
+            "POST", url, scopes=scopes, what=what, accept={201, 202}, headers={"content-length": "0"}
+        ) as response:
+            if response.status_code == 201:
+                return None
+            return Upload(repository, next_location(response, what))
+
+    async def put_blob(self, upload: Upload, blob: Descriptor, chunks: Callable[[], AsyncIterator[bytes]]) -> None:
+        """Send a whole blob and close the session. ``chunks`` opens the content; what it raises comes through.
+
+        Raises:
+            UploadLostError: the session is not known any more.
+            DigestMismatchError: the registry received something else.
+        """
+        location = upload.location.copy_merge_params({"digest": blob.digest})
+        what = f"{self.name}: write blob {upload.repository}@{blob.digest}"
+        try:
+            async with self._exchange.send(
+                "PUT",
+                location,
+                scopes=_scopes(upload.repository, push=True),
+                what=what,
+                accept={200, 201, 204},
+                headers={"content-type": "application/octet-stream", "content-length": str(blob.size)},
+                body=chunks,
+            ) as response:
+                _compare_claim(response, blob.digest, what)
+        except RegistryError as error:
+            if error.status in {404, 416} and error.url is not None and "/uploads/" in error.url:
+                raise UploadLostError(str(error), status=error.status, codes=error.codes) from error
+            raise
+
+    async def cancel_upload(self, upload: Upload) -> None:
+        """Give up an upload session.
+
+        Raises:
+            NotFoundError: there is no such session.
+        """
+        what = f"{self.name}: give up an upload in {upload.repository}"
+        scopes = frozenset({f"repository:{upload.repository}:delete"})
+        async with self._exchange.send("DELETE", upload.location, scopes=scopes, what=what, accept={200, 202, 204}):
+            pass
+
+    async def list_tags(self, repository: str) -> AsyncIterator[str]:
+        """Yield the tags of a repository, in the registry's order.
+
+        Raises:
+            NotFoundError: there is no such repository.
+            TooLargeError: more pages than the bound, or a page that is too large.
+            RedirectRefusedError: the next page is at another host.
+        """
+        url, what = self._exchange.url(f"/v2/{repository}/tags/list"), f"{self.name}: list tags of {repository}"
+        seen: set[httpx.URL] = set()
+        while url not in seen:
+            if len(seen) >= TAG_PAGE_COUNT:
+                raise TooLargeError(f"{what}: more than {TAG_PAGE_COUNT} pages")
+            seen.add(url)
+            async with self._exchange.send("GET", url, scopes=_scopes(repository), what=what, accept={200}) as response:
+                for tag in _read_tags(await _capped(response, what), what):
+                    yield tag
+            following = _next_page(response, what)
+            if following is None:
+                return
+            url = following
+        raise ProtocolError(f"{what}: the pages form a loop", url=str(url))
+
+    async def _has(self, url: httpx.URL, scopes: Scopes, what: str, headers: dict[str, str]) -> bool:
+        async with self._exchange.send(
+            "HEAD", url, scopes=scopes, what=what, accept={200, 404}, headers=headers
+        ) as response:
+            return response.status_code == 200
+
+    def _manifest_url(self, repository: str, reference: str) -> httpx.URL:
+        return self._exchange.url(f"/v2/{repository}/manifests/{quote(reference, safe=':')}")
+
+    def _blob_url(self, repository: str, digest: str) -> httpx.URL:
+        return self._exchange.url(f"/v2/{repository}/blobs/{digest}")
+
+
+def _scopes(repository: str, *, push: bool = False) -> Scopes:
+    return frozenset({f"repository:{repository}:{'pull,push' if push else 'pull'}"})
+
+
+async def _capped(response: httpx.Response, what: str) -> bytes:
+    content = await read_capped(response, limits.manifest_bytes)
+    if content is None:
+        raise TooLargeError(f"{what}: more than {limits.manifest_bytes} bytes", url=str(response.url))
+    return content
+
+
+def _compare_claim(response: httpx.Response, digest: str, what: str) -> None:
+    claim = response.headers.get("docker-content-digest", "")
+    # A registry may name the same content by its own algorithm; only like can be compared with like.
+    if claim.partition(":")[0] == digest.partition(":")[0] and claim != digest:
+        raise DigestMismatchError(f"{what}: the registry claims {claim[:140]!r}", url=str(response.url))
+
+
+def _is_immutable_tag(error: RegistryError) -> bool:
+    if error.status in {409, 412}:
+        return True
+    return error.status in {400, 403, 405} and _IMMUTABLE_WORDS.search(str(error)) is not None
+
+
+def _read_tags(content: bytes, what: str) -> list[str]:
+    try:
+        document: Any = orjson.loads(content)
+        tags = document["tags"] or []  # an empty repository has null
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        raise ProtocolError(f"{what}: not a list of tags") from None
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise ProtocolError(f"{what}: not a list of tags")
+    return tags
+
+
+def _next_page(response: httpx.Response, what: str) -> httpx.URL | None:
+    link = _NEXT_LINK.search(response.headers.get("link", ""))
+    if link is None:
+        return None
+    try:
+        url = response.url.join(link[1])
+    except httpx.InvalidURL:
+        raise ProtocolError(f"{what}: the next page has no usable address") from None
+    here = response.url
+    if (url.scheme, url.host, url.port) != (here.scheme, here.host, here.port):
+        raise RedirectRefusedError(f"{what}: the next page is at another host", url=str(url))
+    return url

@@ -1,0 +1,172 @@
+"""One request to a registry and its answer: access, redirects, and failures as typed errors."""
+
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Final
+
+import httpx
+
+from towline.net.http import TRANSPORT_ERRORS, open_http
+from towline.registry.answers import error_of
+from towline.registry.auth import Authority, Scopes, parse_challenges
+from towline.registry.errors import ProtocolError, RedirectRefusedError, UnreachableError
+from towline.settings import RegistrySettings, read_credential
+
+#: Redirects of one read. Registries use one (to their storage); more than a few is a loop.
+REDIRECT_COUNT: Final = 5
+
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+Body = bytes | Callable[[], AsyncIterator[bytes]]
+"""A body, or what opens it: it is opened again when the request is repeated with a new token."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A request as asked for; redirects change its address, access its headers."""
+
+    method: str
+    url: httpx.URL
+    scopes: Scopes
+    what: str
+    headers: Mapping[str, str]
+    body: Body | None
+
+
+class _Outgoing:
+    """A streamed body that remembers why it broke: the transport only tells that it did."""
+
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+        self.failure: Exception | None = None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._chunks:
+                yield chunk
+        except Exception as error:
+            self.failure = error
+            raise
+
+
+class Exchange:
+    """Requests to one registry. Its credentials go to its own scheme, host and port, and nowhere else."""
+
+    def __init__(self, settings: RegistrySettings) -> None:
+        self._http = open_http(settings.ca_file)
+        self.origin = httpx.URL(settings.url)
+        self._authority = Authority(self._http, self.origin, lambda: _credential(settings))
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+    def url(self, path: str) -> httpx.URL:
+        """Return the address of ``path`` at the registry."""
+        return self.origin.join(path)
+
+    @asynccontextmanager
+    async def send(
+        self,
+        method: str,
+        url: httpx.URL,
+        *,
+        scopes: Scopes,
+        what: str,
+        accept: Collection[int],
+        headers: Mapping[str, str] | None = None,
+        body: Body | None = None,
+    ) -> AsyncIterator[httpx.Response]:
+        """Send a request and yield its answer, the body unread, when its status is among ``accept``.
+
+        Reads follow redirects. ``what`` says in an error what was attempted.
+
+        Raises:
+            RegistryError: another status, no answer, or a redirect that must not be followed. Failures while the
+                caller reads the body are raised as well. What ``body`` raises comes through as it is.
+        """
+        response = await self._follow(_Call(method, url, scopes, what, headers or {}, body))
+        try:
+            if response.status_code not in accept:
+                raise await error_of(response, what)
+            try:
+                yield response
+            except TRANSPORT_ERRORS as error:
+                raise _unreachable(error, what, response.url) from error
+        finally:
+            await response.aclose()
+
+    async def _follow(self, call: _Call) -> httpx.Response:
+        for _ in range(REDIRECT_COUNT + 1):
+            response = await self._authorised(call)
+            if response.status_code not in _REDIRECTS or call.method not in {"GET", "HEAD"}:
+                return response
+            await response.aclose()
+            call = replace(call, url=next_location(response, call.what))
+        raise RedirectRefusedError(f"{call.what}: more than {REDIRECT_COUNT} redirects", url=str(call.url))
+
+    async def _authorised(self, call: _Call) -> httpx.Response:
+        if not self._is_own(call.url):
+            return await self._once(call, None)
+        sent = await self._authority.header(call.scopes)
+        response = await self._once(call, sent)
+        if response.status_code != 401:
+            return response
+        challenges = parse_challenges(response.headers.get_list("www-authenticate"))
+        if not challenges:
+            return response
+        await response.aclose()
+        # Once: a registry that refuses a fresh header will refuse the next one too.
+        return await self._once(call, await self._authority.answer(challenges, call.scopes, refused=sent))
+
+    async def _once(self, call: _Call, authorization: str | None) -> httpx.Response:
+        headers = dict(call.headers) if authorization is None else {**call.headers, "authorization": authorization}
+        outgoing = None if call.body is None or isinstance(call.body, bytes) else _Outgoing(call.body())
+        content = call.body if isinstance(call.body, bytes) else outgoing
+        try:
+            request = self._http.build_request(call.method, call.url, headers=headers, content=content)
+            response = await self._http.send(request, stream=True)
+        except Exception as error:
+            if outgoing is not None and outgoing.failure is not None:
+                raise outgoing.failure from None
+            if isinstance(error, TRANSPORT_ERRORS):
+                raise _unreachable(error, call.what, call.url) from error
+            raise
+        if outgoing is not None and outgoing.failure is not None:
+            await response.aclose()
+            raise outgoing.failure
+        return response
+
+    def _is_own(self, url: httpx.URL) -> bool:
+        return (url.scheme, url.host, url.port) == (self.origin.scheme, self.origin.host, self.origin.port)
+
+
+def next_location(response: httpx.Response, what: str) -> httpx.URL:
+    """Return where an answer's ``Location`` points to; it may be relative.
+
+    Raises:
+        ProtocolError: there is none, or it is no HTTP address.
+        RedirectRefusedError: it leads from HTTPS to plain HTTP.
+    """
+    here = response.url
+    try:
+        target = here.join(response.headers["location"])
+    except (KeyError, httpx.InvalidURL):
+        raise ProtocolError(f"{what}: no usable Location", url=str(here), status=response.status_code) from None
+    if target.scheme not in {"http", "https"} or not target.host:
+        raise ProtocolError(f"{what}: the Location is no HTTP address", url=str(here), status=response.status_code)
+    if here.scheme == "https" and target.scheme != "https":
+        raise RedirectRefusedError(f"{what}: from HTTPS to plain HTTP", url=str(target), status=response.status_code)
+    # User information in a Location would become an Authorization header that nobody gave us.
+    return target.copy_with(username="", password="") if target.userinfo else target
+
+
+def _credential(settings: RegistrySettings) -> tuple[str, str] | None:
+    if settings.username is None or settings.password is None:
+        return None
+    return settings.username, read_credential(settings.password)
+
+
+def _unreachable(error: Exception, what: str, url: httpx.URL) -> UnreachableError:
+    return UnreachableError(f"{what}: {type(error).__name__}", url=str(url))

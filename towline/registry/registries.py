@@ -1,0 +1,46 @@
+"""The registries of the settings, each opened when first used."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from towline.errors import SettingsError
+from towline.registry.client import RegistryClient
+from towline.settings import RegistrySettings
+
+
+class Registries:
+    """Clients by registry name. Calling it with a name returns that registry's client; leaving it closes all."""
+
+    def __init__(self, registries: Mapping[str, RegistrySettings]) -> None:
+        self._settings = registries
+        self._clients: dict[str, RegistryClient] = {}
+
+    def __call__(self, name: str) -> RegistryClient:
+        """Return the client of a registry.
+
+        Raises:
+            SettingsError: the settings name no such registry, or its ``ca_file`` cannot be used.
+        """
+        client = self._clients.get(name)
+        if client is None:
+            settings = self._settings.get(name)
+            if settings is None:
+                known = ", ".join(sorted(self._settings)) or "none"
+                raise SettingsError(f"registry {name!r} is not in the settings; known are: {known}")
+            client = self._clients[name] = RegistryClient(name, settings)
+        return client
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close every client that was opened."""
+        while self._clients:
+            _, client = self._clients.popitem()
+            await client.aclose()
