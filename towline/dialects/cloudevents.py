@@ -8,8 +8,6 @@ https://github.com/cloudevents/spec.
 from typing import Any, Final
 from urllib.parse import unquote
 
-from pydantic import ValidationError
-
 from schemas.canonical import canonical_bytes
 from schemas.catalogue import UPCASTS, VERSIONS
 from schemas.events import ImageDeleted, ImagePushed
@@ -18,7 +16,7 @@ from towline import limits
 from towline.dialects.delivery import Delivery, Hint, Translation
 from towline.dialects.jsonbytes import read_json
 from towline.dialects.moments import instant_or_none
-from towline.dialects.reasons import reason_of, shown
+from towline.dialects.reasons import fitted, shown
 from towline.errors import UnusableInputError
 
 STRUCTURED: Final = "application/cloudevents+json"
@@ -63,10 +61,7 @@ def _event(delivery: Delivery) -> InboundEvent:
             )
         if "data_base64" in attributes:
             raise UnusableInputError('data_base64: write the data as a JSON object under "data"')
-    try:
-        return InboundEvent.model_validate(attributes)
-    except ValidationError as error:
-        raise UnusableInputError(reason_of(error)) from None
+    return fitted(InboundEvent, attributes)
 
 
 def _attributes(delivery: Delivery) -> dict[str, Any]:
@@ -103,7 +98,7 @@ def _data(event: InboundEvent) -> ImagePushed | ImageDeleted:
     data = event.data
     for version in range(event.version, current):
         data = UPCASTS[event.type, version](data)
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        raise UnusableInputError(reason_of(error, "data")) from None
+    content = fitted(model, data, "data")
+    if content.tag is None and content.digest is None:
+        raise UnusableInputError("data: name the tag or the digest that was deleted")
+    return content

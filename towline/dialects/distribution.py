@@ -8,14 +8,14 @@ manifests and indexes only. The envelope does not name the registry in a way to 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.events import ImageDeleted, ImagePushed
 from towline import limits
 from towline.dialects.delivery import Delivery, Hint, Translation
 from towline.dialects.jsonbytes import read_json
 from towline.dialects.moments import instant_or_none
-from towline.dialects.reasons import reason_of, shown
+from towline.dialects.reasons import fitted, shown
 from towline.errors import UnusableInputError
 
 MEDIA_TYPES: Final = frozenset(
@@ -80,14 +80,8 @@ def translate(delivery: Delivery, registry: str | None) -> Translation:
     events = _events(read_json(delivery.body, limits.hook_body_bytes))
     for number, raw in enumerate(events):
         path = f"events.{number}"
-        try:
-            event = _Event.model_validate(raw)
-        except ValidationError as error:
-            raise UnusableInputError(reason_of(error, path)) from None
-        try:
-            data = _data(event, registry)
-        except ValidationError as error:
-            raise UnusableInputError(reason_of(error, path, _PATHS)) from None
+        event = fitted(_Event, raw, path)
+        data = _data(event, registry, path)
         if data is None:
             continue
         hints.append(Hint(data, event.id))
@@ -103,7 +97,7 @@ def _events(envelope: Any) -> list[Any]:
     return events
 
 
-def _data(event: _Event, registry: str) -> ImagePushed | ImageDeleted | None:
+def _data(event: _Event, registry: str, path: str) -> ImagePushed | ImageDeleted | None:
     target = event.target
     told: dict[str, Any] = {
         "repository": f"{registry}/{target.repository}",
@@ -113,8 +107,9 @@ def _data(event: _Event, registry: str) -> ImagePushed | ImageDeleted | None:
         "occurred_at": instant_or_none(event.timestamp or ""),
     }
     if event.action == "push" and target.tag:
-        return ImagePushed.model_validate(told | {"media_type": target.media_type or None, "size": target.size})
+        told |= {"media_type": target.media_type or None, "size": target.size}
+        return fitted(ImagePushed, told, path, _PATHS)
     # Without tag and digest it is the whole repository, which distribution's API cannot delete.
     if event.action == "delete" and (target.tag or target.digest):
-        return ImageDeleted.model_validate(told)
+        return fitted(ImageDeleted, told, path, _PATHS)
     return None

@@ -1,9 +1,14 @@
-"""Reasons for a sender: short and harmless to print, whatever the input was."""
+"""JSON data fitted into models, and reasons for a sender: short and harmless to print, whatever the input was."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final, TypeVar
 
-from pydantic import ValidationError
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from towline.errors import UnusableInputError
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 #: What of the sender's text is repeated, in characters: enough to recognise it.
 _SHOWN_LENGTH: Final = 80
@@ -22,12 +27,23 @@ def shown(text: str) -> str:
     return repr(text)
 
 
-def reason_of(error: ValidationError, prefix: str = "", paths: Mapping[str, str] | None = None) -> str:
-    """Return a validation error as one line: each path with what is wrong there.
+def fitted(model: type[ModelT], value: Any, prefix: str = "", paths: Mapping[str, str] | None = None) -> ModelT:
+    """Return JSON data as a model.
 
-    ``prefix`` is the path of the validated value, such as ``events.3``; ``paths`` gives the sender's path for our name
-    of a field.
+    ``prefix`` is the path of ``value`` in the input, such as ``events.3``; ``paths`` gives the sender's path for our
+    name of a field.
+
+    Raises:
+        UnusableInputError: it does not fit; the reason has each path with what is wrong there.
     """
+    try:
+        # As JSON: only there is a text that should be a repository one problem and not one for each way to give it.
+        return model.model_validate_json(orjson.dumps(value))
+    except ValidationError as error:
+        raise UnusableInputError(_reason(error, prefix, paths or {})) from None
+
+
+def _reason(error: ValidationError, prefix: str, paths: Mapping[str, str]) -> str:
     problems = error.errors(include_url=False, include_input=False, include_context=False)
     found = []
     for problem in problems[:_PROBLEM_COUNT]:
@@ -35,7 +51,7 @@ def reason_of(error: ValidationError, prefix: str = "", paths: Mapping[str, str]
         for part in problem["loc"]:
             name = str(part)
             plain = len(name) <= _SHOWN_LENGTH and name.isprintable()
-            parts.append((paths or {}).get(name, name) if plain else shown(name))
+            parts.append(paths.get(name, name) if plain else shown(name))
         message = problem["msg"]
         if len(message) > _MESSAGE_LENGTH:
             message = f"{message[:_MESSAGE_LENGTH]}..."
