@@ -7,7 +7,7 @@ import pytest
 from schemas.descriptors import OCI_INDEX, OCI_MANIFEST
 from schemas.events import ImageDeleted, ImagePushed
 from schemas.references import Repository
-from tests.unit.dialects.deliveries import DIGEST, distribution, distribution_event, fixture
+from tests.unit.dialects.deliveries import distribution, distribution_event, fixture
 from towline.dialects import Delivery, Translation, translate
 from towline.errors import UnusableInputError
 
