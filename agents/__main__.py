@@ -1,0 +1,145 @@
+"""``python -m agents evaluate|transfer``: one worker process. ``towline worker`` starts it."""
+
+import asyncio
+import importlib.metadata
+import signal
+import sys
+from functools import partial
+
+import faust
+import structlog
+import uvloop
+from streams.provision import require_topics
+
+from agents.app import Attachment, attach, make_app, run_app
+from agents.evaluator import Evaluator
+from agents.intake import Intake
+from agents.shell import Shell
+from agents.table import FaustTable
+from agents.ticker import tick_forever
+from agents.transferrer import Transferrer
+from streams.kafka_log import KafkaLog
+from streams.log import EventLog
+from streams.logging import configure_logging
+from streams.topics import EVENTS
+from towline.errors import InfrastructureError, MisuseError, SettingsError
+from towline.failpoints import Failpoints
+from towline.registry import CopyEngine, Registries, carry_out
+from towline.settings import Settings, load_settings
+
+ROLES = ("evaluate", "transfer")
+
+_logger = structlog.get_logger(__name__)
+
+
+class _Failure:
+    """The first failure that stops the process."""
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+        self.stop = asyncio.Event()
+
+    def __call__(self, error: BaseException) -> None:
+        if self.error is None:
+            self.error = error
+            _logger.error("stopping without acknowledging", error=repr(error), exc_info=error)
+        self.stop.set()
+
+
+def _refuse_foreign_packages() -> None:
+    """Fail clearly when another distribution provides a package of ours.
+
+    Raises:
+        SettingsError: one does.
+    """
+    owners = importlib.metadata.packages_distributions()
+    for package in ("agents", "streams", "schemas", "towline"):
+        others = set(owners.get(package, ())) - {"towline"}
+        if others:
+            raise SettingsError(f"package {package!r} also comes from {', '.join(sorted(others))}: uninstall it")
+
+
+async def _evaluate(settings: Settings, log: EventLog, failure: _Failure) -> None:
+    partitions = await log.partitions(EVENTS)
+    failpoints = Failpoints(settings.failpoints)
+    app = make_app("towline-evaluate", settings, partitions)
+
+    def shell_of(handler: Evaluator | Intake, table: FaustTable) -> Shell:
+        return Shell(handler, table, log, failpoints, failure)
+
+    evaluator, intake = Evaluator(partitions), Intake(partitions)
+    shells = [
+        attach(app, Attachment(handler.name, handler.topic, table, partial(shell_of, handler)), partitions)
+        for handler, table in ((evaluator, "state"), (intake, "intake"))
+    ]
+    ticker = asyncio.create_task(
+        tick_forever(log, partitions, settings.worker.tick_seconds, lambda: shells[0].owns(0)), name="ticker"
+    )
+    ticker.add_done_callback(lambda task: None if task.cancelled() else failure(task.exception() or RuntimeError(task)))
+    try:
+        await _run(app, shells, failure)
+    finally:
+        ticker.cancel()
+        await asyncio.gather(ticker, return_exceptions=True)
+
+
+async def _transfer(settings: Settings, log: EventLog, failure: _Failure) -> None:
+    partitions = await log.partitions(EVENTS)
+    failpoints = Failpoints(settings.failpoints)
+    app = make_app("towline-transfer", settings, partitions)
+    async with Registries(settings.registries) as registries:
+        engine = CopyEngine(registries, failpoints)
+        transferrer = Transferrer(log, partitions, partial(carry_out, engine=engine), failpoints, failure)
+        shell = attach(
+            app,
+            Attachment(
+                transferrer.name,
+                transferrer.topic,
+                "transfers",
+                lambda table: Shell(transferrer, table, log, failpoints, failure),
+            ),
+            partitions,
+        )
+        transferrer.submit = shell.submit
+        await _run(app, [shell], failure)
+
+
+async def _run(app: faust.App, shells: list[Shell], failure: _Failure) -> None:
+    try:
+        await run_app(app, failure.stop)
+    finally:
+        for shell in shells:
+            await shell.close()
+
+
+async def _main(role: str) -> int:
+    settings = load_settings()
+    failure = _Failure()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, failure.stop.set)
+    await require_topics(settings.kafka)
+    async with KafkaLog(settings.kafka) as log:
+        await (_evaluate if role == "evaluate" else _transfer)(settings, log, failure)
+    return 0 if failure.error is None else 3
+
+
+def main() -> int:
+    """Run the worker of the role in the first argument; return the exit code."""
+    configure_logging()
+    if len(sys.argv) != 2 or sys.argv[1] not in ROLES:
+        _logger.error("usage", expected=f"python -m agents {'|'.join(ROLES)}")
+        return 2
+    try:
+        _refuse_foreign_packages()
+        return uvloop.run(_main(sys.argv[1]))
+    except MisuseError as error:
+        _logger.error(str(error))
+        return 2
+    except InfrastructureError as error:
+        _logger.error(str(error))
+        return 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""The Faust apps: settings, and the thin body that hands every record to the shell."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import faust
+
+from agents.shell import Shell
+from agents.table import FaustTable, StateTable
+from streams.kafka_options import client_options
+from streams.log import LogRecord
+from towline import limits
+from towline.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """An agent of an app: its name, its topic, and how its shell is made over its table."""
+
+    name: str
+    topic: str
+    table_name: str
+    make_shell: Callable[[FaustTable], Shell]
+
+
+def make_app(app_id: str, settings: Settings, partitions: int) -> faust.App:
+    """Return an app without agents, with the settings that mattered when measured."""
+    data_dir = settings.data_dir / app_id
+    data_dir.mkdir(parents=True, exist_ok=True)
+    bootstrap = ";".join(f"kafka://{server}" for server in client_options(settings.kafka)["bootstrap_servers"])
+    app = faust.App(
+        app_id,
+        broker=bootstrap,
+        store="rocksdb://",
+        datadir=str(data_dir),
+        Table=StateTable,
+        topic_partitions=partitions,
+        topic_replication_factor=settings.kafka.replication,
+        topic_allow_declare=True,
+        # Ours are made and checked by `towline topics`; only the table's changelog is Faust's to make.
+        topic_disable_leader=True,
+        web_enabled=False,
+        value_serializer="raw",
+        key_serializer="raw",
+        broker_commit_interval=settings.worker.commit_interval_seconds,
+        broker_session_timeout=settings.worker.session_timeout_seconds,
+        broker_heartbeat_interval=settings.worker.session_timeout_seconds / 4,
+        broker_max_poll_interval=300.0,
+        consumer_max_fetch_size=limits.record_bytes,
+        producer_max_request_size=limits.record_bytes,
+        producer_linger=0.005,
+        producer_max_batch_size=262144,
+        # Nothing waits for a batch that is under way: whoever owns the partition next reads it again.
+        stream_wait_empty=False,
+        stream_recovery_delay=0.0,
+        consumer_auto_offset_reset="earliest",
+    )
+    for name in ("faust", "aiokafka", "mode"):
+        logging.getLogger(name).setLevel(settings.worker.log_level.upper())
+    return app
+
+
+def attach(app: faust.App, attachment: Attachment, partitions: int) -> Shell:
+    """Declare the topic, table and agent of an attachment; return its shell."""
+    topic = app.topic(attachment.topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+    table = app.Table(
+        attachment.table_name,
+        partitions=partitions,
+        key_type=bytes,
+        value_type=bytes,
+        extra_topic_configs={"max.message.bytes": limits.record_bytes},
+    )
+    shell = attachment.make_shell(FaustTable(table))
+
+    async def body(stream: Any) -> None:
+        manual = stream.noack()
+        async for event in manual.events():
+            await shell.accept(record_of(event.message), partial(manual.ack, event))
+
+    app.agent(topic, name=attachment.name)(body)
+
+    async def revoked(_: Any, partitions: Any, **__: Any) -> None:
+        await shell.give_up(tp.partition for tp in partitions if tp.topic == attachment.topic)
+
+    async def recovered(_: Any, **__: Any) -> None:
+        await shell.take_over(tp.partition for tp in app.consumer.assignment() if tp.topic == attachment.topic)
+
+    app.on_partitions_revoked.connect(revoked, weak=False)
+    app.on_rebalance_complete.connect(recovered, weak=False)
+    return shell
+
+
+def record_of(message: Any) -> LogRecord:
+    """Return a message of Faust's consumer as a record."""
+    headers = message.headers or ()
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return LogRecord(
+        message.topic,
+        message.partition,
+        message.offset,
+        message.key,
+        message.value,
+        tuple((name, value or b"") for name, value in pairs),
+        round(message.timestamp * 1000),
+    )
+
+
+async def run_app(app: faust.App, stop: asyncio.Event) -> None:
+    """Run an app until ``stop`` is set, then end it orderly."""
+    app.finalize()
+    await app.start()
+    try:
+        await stop.wait()
+    finally:
+        await app.stop()

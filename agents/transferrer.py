@@ -1,0 +1,174 @@
+"""The transferrer: accepts commands, and carries them out beside the stream.
+
+A command is written to the table and acknowledged at once; the copy runs in a bounded pool, in the order of the log for
+each target tag. What a crash interrupts is driven again at start, unless its outcome is in the log already.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from functools import partial
+
+from agents.partition_state import PartitionState
+from agents.pool import Job, TransferPool
+from agents.retry import retrying
+from schemas.canonical import content_id
+from schemas.catalogue import UnreadableRecordError, decode, encode
+from schemas.commands import CopyImage
+from schemas.envelope import Envelope
+from schemas.events import TransferCompleted, TransferFailed, TransferSkipped
+from schemas.instants import format_instant
+from schemas.outcomes import Outcome
+from schemas.references import Frozen
+from streams.deadletters import dead_letter
+from streams.log import Append, EventLog, LogRecord
+from streams.routing import event_append
+from streams.topics import COMMANDS, EVENTS, partition_for, repository_key
+from towline import limits
+from towline.failpoints import Failpoints
+from towline.policy.state import Value
+
+TRANSFERRER_SOURCE = "towline/transferrer"
+_COMMAND = "command "
+
+CarryOut = Callable[[str, CopyImage], Awaitable[TransferCompleted | TransferSkipped | TransferFailed]]
+Submit = Callable[[int, Callable[[PartitionState], None]], Awaitable[None]]
+
+
+class Transferrer:
+    """The handler of ``towline.commands``."""
+
+    name = "transferrer"
+    topic = COMMANDS
+
+    def __init__(
+        self,
+        log: EventLog,
+        event_partitions: int,
+        carry_out: CarryOut,
+        failpoints: Failpoints,
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
+        self._log = log
+        self._event_partitions = event_partitions
+        self._carry_out = carry_out
+        self._failpoints = failpoints
+        self._accepted: dict[int, list[Job]] = {}
+        self._ended: dict[int, list[str]] = {}
+        #: Where the log's partitions end, asked once for each batch of commands: an older answer is right too.
+        self._event_ends: dict[int, int] = {}
+        self.pool = TransferPool(self._run, on_failure)
+        #: Set by whoever puts the parts together: how an outcome reaches the partition's state.
+        self.submit: Submit | None = None
+
+    async def handle(self, state: PartitionState, record: LogRecord) -> list[Append]:
+        """Stage a command as accepted; a command that is known already changes nothing."""
+        try:
+            envelope = decode(record.value or b"")
+        except UnreadableRecordError as error:
+            return [dead_letter(record, str(error))]
+        if not isinstance(envelope.data, CopyImage):
+            return [dead_letter(record, f"{envelope.subject} is not a command")]
+        if state.get(_COMMAND + envelope.id) is None:
+            job = Job(record.partition, envelope.id, envelope.data)
+            # Its outcome can only stand behind what the log of the target holds now: that bounds the search at start.
+            state.put(
+                _COMMAND + envelope.id,
+                {"command": encode(envelope).decode(), "outcome_since": await self._event_end(self._home(job))},
+            )
+            self._accepted.setdefault(record.partition, []).append(job)
+        return []
+
+    async def opened(self, state: PartitionState) -> None:
+        """Drive again what was accepted and has no outcome."""
+        pending: dict[str, Job] = {}
+        since: dict[int, int] = {}
+        ended: list[str] = []
+        for key in state.keys(_COMMAND):
+            value = state.get(key) or {}
+            if "command" not in value:
+                ended.append(key)
+                continue
+            job = _job(state.partition, value)
+            pending[job.command_id] = job
+            home = self._home(job)
+            since[home] = min(since.get(home, value["outcome_since"]), value["outcome_since"])
+        for home, start in since.items():
+            for command_id in await retrying(partial(self._outcomes, home, start)):
+                if pending.pop(command_id, None) is not None:
+                    state.put(_COMMAND + command_id, _ENDED)
+                    ended.append(_COMMAND + command_id)
+        self._ended[state.partition] = ended
+        if state.is_changed:
+            await state.commit(state.applied)
+        for job in pending.values():
+            self.pool.add(job)
+
+    async def committed(self, state: PartitionState) -> None:
+        """Begin what is now safe in the table."""
+        self._event_ends.clear()
+        for job in self._accepted.pop(state.partition, ()):
+            self.pool.add(job)
+
+    async def closed(self, partition: int) -> None:
+        """Stop the copies of a partition; its next owner drives them again."""
+        self._accepted.pop(partition, None)
+        await self.pool.drop(partition)
+
+    async def _run(self, job: Job) -> None:
+        outcome = await self._carry_out(job.command_id, job.command)
+        append = event_append(_outcome_event(outcome), self._event_partitions)
+        await retrying(partial(self._log.append, append))
+        await self._failpoints.hit("transferrer.outcome_acked")
+        if self.submit is not None:
+            await self.submit(job.partition, partial(self._end, job.command_id))
+
+    def _end(self, command_id: str, state: PartitionState) -> None:
+        # Ended commands are remembered, so that one that the evaluator emits again after a crash is not carried out
+        # again; only the last ones, because it does so at once.
+        state.put(_COMMAND + command_id, _ENDED)
+        ended = self._ended.setdefault(state.partition, [])
+        ended.append(_COMMAND + command_id)
+        while len(ended) > limits.ended_command_count:
+            state.put(ended.pop(0), None)
+
+    def _home(self, job: Job) -> int:
+        return partition_for(repository_key(job.command.target.repository), self._event_partitions)
+
+    async def _event_end(self, partition: int) -> int:
+        if partition not in self._event_ends:
+            self._event_ends[partition] = await retrying(partial(self._log.high_watermark, EVENTS, partition))
+        return self._event_ends[partition]
+
+    async def _outcomes(self, partition: int, start: int) -> list[str]:
+        end = await self._log.high_watermark(EVENTS, partition)
+        found = []
+        async for record in self._log.read(EVENTS, partition, start, end):
+            try:
+                data: Frozen = decode(record.value or b"").data
+            except UnreadableRecordError:
+                continue  # The evaluator makes its dead letter; an outcome it is not.
+            if isinstance(data, Outcome):
+                found.append(data.command_id)
+        return found
+
+
+_ENDED: Value = {"ended": True}
+
+
+def _job(partition: int, value: Value) -> Job:
+    envelope = decode(str(value["command"]).encode())
+    if not isinstance(envelope.data, CopyImage):
+        raise TypeError(f"the table of commands holds {envelope.subject}, which is none")
+    return Job(partition, envelope.id, envelope.data)
+
+
+def _outcome_event(
+    outcome: TransferCompleted | TransferSkipped | TransferFailed,
+) -> Envelope[TransferCompleted | TransferSkipped | TransferFailed]:
+    return Envelope(
+        id=content_id(outcome.command_id, "outcome"),
+        source=TRANSFERRER_SOURCE,
+        subject=str(outcome.target),
+        time=format_instant(datetime.now(UTC)),
+        data=outcome,
+    )

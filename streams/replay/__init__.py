@@ -1,0 +1,1 @@
+"""Replay: the log folded anew, apart from any worker. Reads only."""
