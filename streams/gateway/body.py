@@ -21,8 +21,9 @@ def check_declared(request: Request) -> None:
     declared = request.headers.get("content-length", "0")
     if not (declared.isascii() and declared.isdigit()):
         raise RefusedError(HTTPStatus.BAD_REQUEST, "Content-Length is not a number")
+    digits = declared.lstrip("0") or "0"
     # Compared by length first: a number with thousands of digits is not worth converting.
-    if len(declared.lstrip("0")) > 12 or int(declared) > limits.hook_body_bytes:
+    if len(digits) > 12 or int(digits) > limits.hook_body_bytes:
         raise _too_large()
 
 

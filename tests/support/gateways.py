@@ -1,0 +1,54 @@
+"""A gateway for tests, in the test's own process and without a socket."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import httpx
+from starlette.applications import Starlette
+
+from schemas.catalogue import decode
+from schemas.envelope import Envelope
+from schemas.references import Frozen
+from streams.gateway.app import gateway_app
+from streams.log import EventLog
+from streams.topics import EVENTS
+from towline.failpoints import Failpoints
+from towline.settings import HookSettings, RegistrySettings, Settings
+
+NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
+OPEN_HOOKS = {"local": HookSettings(registry="local")}
+
+
+async def verified() -> None:
+    """Topics that are as they must be."""
+
+
+def app(
+    log: EventLog,
+    *,
+    failpoints: str = "",
+    hooks: Mapping[str, HookSettings] = OPEN_HOOKS,
+    verify_topics: Callable[[], Awaitable[None]] = verified,
+) -> Starlette:
+    settings = Settings(registries={"local": RegistrySettings(url="http://127.0.0.1:5000")}, hooks=dict(hooks))
+    return gateway_app(settings, log, lambda: NOW, Failpoints(failpoints), verify_topics)
+
+
+@asynccontextmanager
+async def calling(application: Starlette) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the app. What the app raises after its answer is left to the server, as in production."""
+    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        yield client
+
+
+async def events_in(log: EventLog) -> list[Envelope[Frozen]]:
+    """All events of the log, partition by partition."""
+    found = []
+    for partition in range(await log.partitions(EVENTS)):
+        end = await log.high_watermark(EVENTS, partition)
+        async for record in log.read(EVENTS, partition, 0, end):
+            assert record.value is not None
+            found.append(decode(record.value))
+    return found
