@@ -13,7 +13,7 @@ from streams import kafka_watermarks
 from streams.kafka_errors import translated
 from streams.kafka_options import producer_options
 from streams.kafka_reader import KafkaReader
-from streams.log import Append, LogRecord, Position, refuse_oversized
+from streams.log import Append, LogRecord, Position, lost_tail, refuse_oversized
 from streams.topics import partition_for
 from towline import limits
 from towline.errors import LogUnavailableError, TopicMismatchError
@@ -127,7 +127,7 @@ class KafkaLog:
             async with asyncio.timeout(limits.append_timeout_seconds):
                 return await kafka_watermarks.high_watermark(self._connected().client, topic, partition)
 
-    async def read(self, topic: str, partition: int, start: int, stop: int) -> AsyncIterator[LogRecord]:
+    async def read(self, topic: str, partition: int, start: int, stop: int) -> AsyncGenerator[LogRecord, None]:
         """See EventLog."""
         async with aclosing(self.read_batches(topic, partition, start, stop)) as batches:
             async for batch in batches:
@@ -158,8 +158,10 @@ class KafkaLog:
 
     async def follow(self, topic: str, starts: Mapping[int, int]) -> AsyncGenerator[LogRecord, None]:
         """See EventLog."""
-        for partition in starts:
-            await self._check(topic, partition)
+        for partition, start in starts.items():
+            # The embedded broker lets a fetch beyond the end wait for ever.
+            if start > await self.high_watermark(topic, partition):
+                raise lost_tail(topic, partition, start)
         async with self._reading(topic, starts) as reader:
             while True:
                 for record in await reader.batch():

@@ -1,6 +1,6 @@
 """The log as the rest of the system sees it: append, read a range, follow. Two implementations keep its promises."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, NamedTuple, Protocol, Self
@@ -105,7 +105,7 @@ class EventLog(Protocol):
         """Return the offset that the next record will get."""
         ...
 
-    def read(self, topic: str, partition: int, start: int, stop: int) -> AsyncIterator[LogRecord]:
+    def read(self, topic: str, partition: int, start: int, stop: int) -> AsyncGenerator[LogRecord, None]:
         """Yield what is at the offsets from ``start`` to before ``stop`` now, in order, then end.
 
         Offsets that hold no record (removed, beyond the end, or Kafka's own) are passed over.
@@ -115,11 +115,11 @@ class EventLog(Protocol):
         """
         ...
 
-    def read_batches(self, topic: str, partition: int, start: int, stop: int) -> AsyncIterator[list[LogRecord]]:
+    def read_batches(self, topic: str, partition: int, start: int, stop: int) -> AsyncGenerator[list[LogRecord], None]:
         """Yield what :meth:`read` yields, in non-empty lists, which costs less for each record."""
         ...
 
-    def follow(self, topic: str, starts: Mapping[int, int]) -> AsyncIterator[LogRecord]:
+    def follow(self, topic: str, starts: Mapping[int, int]) -> AsyncGenerator[LogRecord, None]:
         """Yield the records of the given partitions from these offsets on, and later ones as they come.
 
         Order holds within a partition. It waits while the log is away, and never ends by itself.

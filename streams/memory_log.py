@@ -1,7 +1,7 @@
 """The log in memory: for tests, simulations and judging files without a broker. Keeps the promises of EventLog."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from itertools import count
 from types import TracebackType
 from typing import Self
@@ -84,7 +84,7 @@ class MemoryLog:
 
     async def high_watermark(self, topic: str, partition: int) -> int:
         """See EventLog."""
-        return self._low[topic, partition] + len(self._stored(topic, partition))
+        return len(self._stored(topic, partition)) + self._low[topic, partition]
 
     def remove_before(self, topic: str, partition: int, offset: int) -> None:
         """Forget the records before ``offset``, as a broker's retention does."""
@@ -92,13 +92,15 @@ class MemoryLog:
         del stored[: max(0, offset - low)]
         self._low[topic, partition] = max(low, offset)
 
-    async def read(self, topic: str, partition: int, start: int, stop: int) -> AsyncIterator[LogRecord]:
+    async def read(self, topic: str, partition: int, start: int, stop: int) -> AsyncGenerator[LogRecord, None]:
         """See EventLog."""
         async for batch in self.read_batches(topic, partition, start, stop):
             for record in batch:
                 yield record
 
-    async def read_batches(self, topic: str, partition: int, start: int, stop: int) -> AsyncIterator[list[LogRecord]]:
+    async def read_batches(
+        self, topic: str, partition: int, start: int, stop: int
+    ) -> AsyncGenerator[list[LogRecord], None]:
         """See EventLog."""
         end = min(stop, await self.high_watermark(topic, partition))
         position = start
@@ -109,7 +111,7 @@ class MemoryLog:
             yield batch
             position = batch[-1].offset + 1
 
-    async def follow(self, topic: str, starts: Mapping[int, int]) -> AsyncIterator[LogRecord]:
+    async def follow(self, topic: str, starts: Mapping[int, int]) -> AsyncGenerator[LogRecord, None]:
         """See EventLog."""
         positions = dict(starts)
         for partition, start in starts.items():
