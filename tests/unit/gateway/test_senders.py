@@ -7,6 +7,7 @@ import pytest
 from streams.memory_log import MemoryLog
 from tests.support.gateways import app, calling, events_in
 from tests.unit.dialects.deliveries import distribution, distribution_event
+from towline.dialects import Delivery, Translation
 from towline.errors import SettingsError
 from towline.settings import HookSettings
 
@@ -87,6 +88,27 @@ async def test_the_token_is_in_no_event_and_no_answer(hook: HookSettings) -> Non
         accepted = await client.post("/hooks/local", content=BODY, headers=headers)
         refused = await client.post("/hooks/local", content=b"{", headers=headers)
     assert TOKEN not in accepted.text + refused.text + repr(await events_in(log))
+
+
+async def test_no_dialect_gets_to_see_a_secret(hook: HookSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Delivery] = []
+
+    def look(_: str, delivery: Delivery, __: str | None) -> Translation:
+        seen.append(delivery)
+        return Translation(())
+
+    monkeypatch.setattr("streams.gateway.hooks.translate", look)
+    headers = {
+        "authorization": f"Bearer {TOKEN}",
+        "cookie": "canary",
+        "Proxy-Authorization": "canary",
+        "X-Event": "push",
+    }
+    async with calling(app(MemoryLog(), hooks={"local": hook})) as client:
+        await client.post("/hooks/local", content=BODY, headers=headers)
+    (delivery,) = seen
+    assert delivery.headers["x-event"] == "push"
+    assert "canary" not in repr(delivery.headers)
 
 
 async def test_tokens_of_other_hooks_do_not_count(hook: HookSettings, tmp_path: Path) -> None:
