@@ -30,6 +30,9 @@ def configure_logging(level: int = logging.INFO) -> None:
             ],
         )
     )
+    # What these say below a warning is about every request; httpx's lines even carry whole addresses.
+    for name in ("aiokafka", "faust", "httpx", "mode", "uvicorn"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)

@@ -1,0 +1,151 @@
+"""``audit trail``: everything about one tag, from the push to the outcomes, in the order in which it happened."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from schemas.catalogue import type_of
+from schemas.commands import CopyImage
+from schemas.decisions import Decision
+from schemas.envelope import Envelope
+from schemas.events import ImageDeleted, ImagePushed, TransferCompleted, TransferFailed, TransferSkipped
+from schemas.outcomes import Outcome
+from schemas.references import Frozen, Reference, Repository
+from streams.history import Recorded, recorded_of
+from streams.log import EventLog
+from streams.topics import COMMANDS, DECISIONS, EVENTS
+
+
+@dataclass(frozen=True, slots=True)
+class TrailEntry:
+    """One record about a tag."""
+
+    time: str
+    type: str
+    #: What it says, in one line.
+    text: str
+    id: str
+    #: The id of the record that led to it; None for a beginning.
+    caused_by: str | None
+    position: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Everything that the topics hold about a tag, by kind, each record once."""
+
+    arrivals: list[Recorded]
+    decisions: list[Recorded]
+    commands: list[Recorded]
+    outcomes: list[Recorded]
+
+
+async def read_story(log: EventLog, reference: Reference) -> Story:
+    """Return the records about a tag: its events, their decisions, and the commands and outcomes that followed.
+
+    What happened at the targets afterwards is not in it: that is the story of those tags.
+
+    Raises:
+        LogUnavailableError: the log cannot be reached.
+    """
+    repository = reference.repository
+    arrivals = _once([item async for item in recorded_of(log, EVENTS, [repository]) if _is_about(item, reference)])
+    decisions = _once(
+        [
+            item
+            async for item in recorded_of(log, DECISIONS, [repository])
+            if isinstance(item.envelope.data, Decision) and item.envelope.data.source == reference
+        ]
+    )
+    ids = {item.envelope.id for item in decisions}
+    targets = {decision.target.repository for decision in map(decision_of, decisions) if decision.target is not None}
+    commands = await _followed(log, COMMANDS, targets, ids)
+    outcomes = await _followed(log, EVENTS, targets, ids)
+    return Story(arrivals, decisions, commands, outcomes)
+
+
+def decision_of(item: Recorded) -> Decision:
+    """Return the decision in a record that holds one."""
+    return cast("Decision", item.envelope.data)
+
+
+async def trail(log: EventLog, *references: Reference) -> list[TrailEntry]:
+    """Return the stories of tags as one list, causes before effects, each record once.
+
+    Raises:
+        LogUnavailableError: the log cannot be reached.
+    """
+    items: list[Recorded] = []
+    for reference in references:
+        story = await read_story(log, reference)
+        items += [*story.arrivals, *story.decisions, *story.commands, *story.outcomes]
+    return [_entry(item) for item in sorted(_once(items), key=_place)]
+
+
+async def _followed(log: EventLog, topic: str, targets: set[Repository], decision_ids: set[str]) -> list[Recorded]:
+    return _once(
+        [
+            item
+            async for item in recorded_of(log, topic, targets)
+            if isinstance(item.envelope.data, CopyImage | Outcome) and item.envelope.data.decision_id in decision_ids
+        ]
+    )
+
+
+def _once(items: list[Recorded]) -> list[Recorded]:
+    # A crash repeats records; the first of an id is the one that counts.
+    first: dict[str, Recorded] = {}
+    for item in items:
+        first.setdefault(item.envelope.id, item)
+    return list(first.values())
+
+
+def _is_about(item: Recorded, reference: Reference) -> bool:
+    match item.envelope.data:
+        case ImagePushed() | ImageDeleted() as data:
+            return data.repository == reference.repository and data.tag == reference.tag
+        case TransferCompleted() | TransferSkipped() | TransferFailed() as data:
+            return data.target == reference
+        case _:
+            return False
+
+
+def _place(item: Recorded) -> tuple[str, int, int]:
+    # Decisions and commands carry the time of the event that caused them.
+    match item.envelope.data:
+        case Decision():
+            rank = 1
+        case CopyImage():
+            rank = 2
+        case _:
+            rank = 0
+    return item.envelope.time, rank, item.record.offset
+
+
+def _entry(item: Recorded) -> TrailEntry:
+    envelope = item.envelope
+    caused_by, text = _told(envelope)
+    return TrailEntry(envelope.time, type_of(envelope.data), text, envelope.id, caused_by, item.position)
+
+
+def _told(envelope: Envelope[Frozen]) -> tuple[str | None, str]:
+    match envelope.data:
+        case ImagePushed() as data:
+            return None, f"{envelope.subject} -> {data.digest}{f' by {data.actor}' if data.actor else ''}"
+        case ImageDeleted():
+            return None, f"{envelope.subject} deleted"
+        case Decision() as data:
+            where = f" {data.policy} -> {data.target}" if data.policy else ""
+            return data.event_id, f"{data.verdict}{where} (revision {data.revision}): {data.reason}"
+        case CopyImage() as data:
+            return data.decision_id, f"copy {data.source}@{data.digest} to {data.target}"
+        case TransferCompleted() as data:
+            copied = (
+                f"{data.blobs_copied} blobs copied, {data.blobs_mounted} mounted, {data.blobs_skipped} there already"
+            )
+            return data.command_id, f"{data.target} -> {data.digest} ({copied})"
+        case TransferSkipped() as data:
+            return data.command_id, f"{data.target} has {data.digest} already"
+        case TransferFailed() as data:
+            return data.command_id, f"{data.target} unchanged: {data.cause}: {data.detail}"
+        case _:
+            raise TypeError(f"{type_of(envelope.data)} is not about a tag")

@@ -1,0 +1,35 @@
+"""The command line. ``main`` is the console script ``towline``."""
+
+import typer
+
+from streams.cli.audit import app as audit_app
+from streams.cli.audit import explain_command
+from streams.cli.demo import demo
+from streams.cli.events import app as event_app
+from streams.cli.policies import app as policy_app
+from streams.cli.replay import app as replay_app
+from streams.cli.run import gateway, up, worker
+from streams.cli.topics import app as topics_app
+
+app = typer.Typer(
+    name="towline",
+    help="Promote and mirror container images between registries by policy, and prove afterwards why.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(demo)
+app.command("up")(up)
+app.command("gateway")(gateway)
+app.command("worker")(worker)
+app.command("explain")(explain_command)
+app.add_typer(topics_app, name="topics")
+app.add_typer(policy_app, name="policy")
+app.add_typer(event_app, name="event")
+app.add_typer(replay_app, name="replay")
+app.add_typer(audit_app, name="audit")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

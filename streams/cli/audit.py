@@ -1,0 +1,77 @@
+"""``towline explain`` and ``towline audit``."""
+
+from typing import Annotated
+
+import typer
+
+from streams.audit.explain import Explanation, explain
+from streams.audit.trail import TrailEntry, trail
+from streams.cli.inputs import AsJson, reference
+from streams.cli.output import FINDING, print_json, print_table, run, say
+from streams.kafka_log import KafkaLog
+from towline.policy.rules import describe_finding
+from towline.settings import load_settings
+
+app = typer.Typer(help="What happened, and why.", no_args_is_help=True)
+
+Ref = Annotated[str, typer.Argument(metavar="REF", help="REGISTRY/REPOSITORY:TAG")]
+
+
+@app.command("trail")
+def trail_command(ref: Ref, as_json: AsJson = False) -> None:
+    """List everything about a tag, from its push to the outcomes; exit 1 when the log knows nothing of it."""
+    run(_trail(ref, as_json))
+
+
+async def _trail(ref: str, as_json: bool) -> int:
+    asked = reference(ref)
+    async with KafkaLog(load_settings().kafka) as log:
+        entries = await trail(log, asked)
+    if as_json:
+        print_json({"reference": str(asked), "trail": entries})
+    elif entries:
+        print_trail(entries)
+    else:
+        say(f"the log knows nothing of {asked}")
+    return 0 if entries else FINDING
+
+
+def print_trail(entries: list[TrailEntry]) -> None:
+    """Print a trail as a table."""
+    print_table(("TIME", "WHAT", "WHERE", "DETAIL"), [(e.time, e.type, e.position, e.text) for e in entries])
+
+
+def explain_command(ref: Ref, as_json: AsJson = False) -> None:
+    """Say why a tag did or did not move: each policy, each rule; exit 1 when the log knows nothing of it."""
+    run(_explain(ref, as_json))
+
+
+async def _explain(ref: str, as_json: bool) -> int:
+    asked = reference(ref)
+    async with KafkaLog(load_settings().kafka) as log:
+        explanation = await explain(log, asked)
+    if as_json:
+        print_json(explanation or {"reference": str(asked), "digest": None, "policies": []})
+    elif explanation is None:
+        say(f"the log knows nothing of {asked}: was it pushed while the registry's webhook was set up?")
+    else:
+        print_explanation(explanation)
+    return 0 if explanation else FINDING
+
+
+def print_explanation(explanation: Explanation) -> None:
+    """Print an explanation for people."""
+    say(f"{explanation.reference} -> {explanation.digest or 'nothing'}")
+    say(f"  {explanation.came_by}")
+    if not explanation.policies:
+        say("  not judged yet; is a worker running?" if explanation.digest else "  nothing to judge")
+    for policy in explanation.policies:
+        name = f"policy {policy.policy}" if policy.policy else "no policy"
+        say(f"  {name} (revision {policy.revision}): {policy.verdict}")
+        if not policy.rules:
+            say(f"    {policy.reason}")
+        for rule in policy.rules:
+            say(f"    {rule.result}: {describe_finding(rule)}")
+        if policy.outcome is not None:
+            detail = f": {policy.outcome_detail}" if policy.outcome_detail else ""
+            say(f"    to {policy.target}: {policy.outcome}{detail}")

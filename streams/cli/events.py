@@ -1,0 +1,85 @@
+"""``towline event``."""
+
+import time
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from schemas.catalogue import encode, type_of
+from schemas.envelope import Envelope
+from schemas.events import ImageDeleted, ImagePushed
+from streams.arrival import arrived_at
+from streams.cli.inputs import AsJson, read_file
+from streams.cli.output import note, print_json, run, say
+from streams.inbound import DIALECT_HEADER, REGISTRY_HEADER, events_from_record
+from streams.kafka_log import KafkaLog
+from streams.log import Append, Headers, LogRecord
+from streams.topics import INBOUND
+from towline.errors import MisuseError
+from towline.settings import load_settings
+
+app = typer.Typer(help="Tell Towline that something was pushed.", no_args_is_help=True)
+
+
+@app.command("publish")
+def publish(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help='A body, or {"headers": ..., "body": ...}; - for standard input.')
+    ],
+    dialect: Annotated[str, typer.Option(help="How the body is written: cloudevents, distribution.")] = "cloudevents",
+    registry: Annotated[
+        str | None, typer.Option(help="The registry that it speaks for, where the dialect does not say.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the events, publish nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Publish what a registry would have sent, through `towline.inbound`."""
+    run(_publish(file, dialect, registry, dry_run, as_json))
+
+
+async def _publish(file: str, dialect: str, registry: str | None, dry_run: bool, as_json: bool) -> None:
+    headers, body = _parts(read_file(file))
+    headers = (*headers, (DIALECT_HEADER, dialect.encode()))
+    if registry is not None:
+        headers = (*headers, (REGISTRY_HEADER, registry.encode()))
+    record = LogRecord(INBOUND, 0, 0, None, body, headers, time.time_ns() // 1_000_000)
+    # Read it here first: a mistake is told at once instead of becoming a dead letter.
+    events = events_from_record(record, arrived_at(record))
+    if not dry_run:
+        async with KafkaLog(load_settings().kafka) as log:
+            position = await log.append(Append(INBOUND, _key(events), body, headers=headers))
+        note(f"published to {position.topic}/{position.partition}@{position.offset}")
+    _print(events, as_json, dry_run)
+
+
+def _key(events: list[Envelope[ImagePushed | ImageDeleted]]) -> bytes:
+    return str(events[0].data.repository).encode() if events else b"towline"
+
+
+def _print(events: list[Envelope[ImagePushed | ImageDeleted]], as_json: bool, dry_run: bool) -> None:
+    if as_json or dry_run:
+        for event in events:
+            print_json(orjson.Fragment(encode(event)))
+    else:
+        for event in events:
+            say(f"{type_of(event.data)} {event.subject}")
+    if not events:
+        note("it tells of no tag that was pushed or deleted: no event follows from it")
+
+
+def _parts(content: bytes) -> tuple[Headers, bytes]:
+    """Return headers and body of a file, which is a body alone or both."""
+    try:
+        loaded: Any = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return (), content
+    # Recorded deliveries carry remarks under names with an underscore.
+    names = {name for name in loaded if not name.startswith("_")} if isinstance(loaded, dict) else set()
+    if "body" not in names or names - {"headers", "body"}:
+        return (), content
+    headers = loaded.get("headers", {})
+    if not isinstance(headers, dict):
+        raise MisuseError("headers must be an object of names and texts")
+    pairs = tuple((str(name).lower(), str(value).encode()) for name, value in headers.items())
+    return pairs, orjson.dumps(loaded["body"])

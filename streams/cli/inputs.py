@@ -1,0 +1,54 @@
+"""How commands read their arguments."""
+
+import getpass
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from schemas.references import Reference, Repository
+from towline.errors import MisuseError
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def reference(text: str) -> Reference:
+    """Return REGISTRY/NAME:TAG as a reference.
+
+    Raises:
+        MisuseError: it is none.
+    """
+    try:
+        return Reference.parse(text)
+    except ValueError as error:
+        raise MisuseError(str(error)) from None
+
+
+def repository(text: str) -> Repository:
+    """Return REGISTRY/NAME as a repository.
+
+    Raises:
+        MisuseError: it is none.
+    """
+    try:
+        return Repository.parse(text)
+    except ValueError as error:
+        raise MisuseError(str(error)) from None
+
+
+def read_file(path: str) -> bytes:
+    """Return the bytes of a file; ``-`` is standard input.
+
+    Raises:
+        MisuseError: there is no such file.
+    """
+    try:
+        return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+    except OSError as error:
+        raise MisuseError(f"cannot read {path}: {error.strerror}") from None
+
+
+def actor() -> str:
+    """Return who runs the command, for the log."""
+    return getpass.getuser()

@@ -1,0 +1,60 @@
+"""``towline replay``."""
+
+from typing import Annotated
+
+import typer
+
+from streams.cli.inputs import AsJson
+from streams.cli.output import FINDING, print_json, progress_bar, run, say
+from streams.kafka_log import KafkaLog
+from streams.replay.verify import Difference, Verification, verify
+from towline.settings import load_settings
+
+app = typer.Typer(help="Fold the log anew. Reads only.", no_args_is_help=True)
+
+
+@app.command("verify")
+def verify_command(
+    wait_seconds: Annotated[float, typer.Option(help="How long an evaluator that is behind may take.")] = 10.0,
+    as_json: AsJson = False,
+) -> None:
+    """Compare every recorded decision, byte for byte, with what the log leads to; exit 1 when one differs."""
+    run(_verify(wait_seconds, as_json))
+
+
+async def _verify(wait_seconds: float, as_json: bool) -> int:
+    async with KafkaLog(load_settings().kafka) as log:
+        with progress_bar() as bar:
+            task = bar.add_task("replaying", total=None)
+            result = await verify(
+                log,
+                wait_seconds=wait_seconds,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
+    if as_json:
+        print_json({"replay": "identical" if result.is_identical else "different", "details": result})
+    else:
+        print_verification(result)
+    return 0 if result.is_identical else FINDING
+
+
+def print_verification(result: Verification) -> None:
+    """Print a comparison for people; its last line is the verdict."""
+    counts = f"{result.events} events, {result.decisions} decisions"
+    if result.duplicates:
+        counts += f", {result.duplicates} of them repeated after a crash with the same bytes"
+    if result.unusable:
+        counts += f", {result.unusable} events unusable (dead letters)"
+    say(counts)
+    for difference in result.differences:
+        _print_difference(difference)
+    if result.undecided:
+        say(f"undecided: {result.undecided} decisions are not made yet; is a worker running?")
+    say(f"replay: {'identical' if result.is_identical else 'DIFFERENT'}")
+
+
+def _print_difference(difference: Difference) -> None:
+    event = "" if difference.event_offset is None else f", event at offset {difference.event_offset}"
+    say(f"partition {difference.partition}, decision at offset {difference.decision_offset}{event}: {difference.kind}")
+    for path, (expected, recorded) in difference.fields.items():
+        say(f"  {path}: the log leads to {expected!r}, recorded is {recorded!r}")

@@ -1,0 +1,1 @@
+"""The demo: the whole flow on this machine, with nothing but the package installed."""
