@@ -17,6 +17,31 @@ _SCHEMA_FORMAT: Final = "application/schema+json;version=draft-2020-12"
 _INBOUND_MESSAGES: Final = ("inbound.structured", "inbound.binary", "inbound.dialect")
 
 
+_TEXT: Final = {"type": "string"}
+
+_BINARY_HEADERS: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["ce_specversion", "ce_id", "ce_source", "ce_type"],
+    "properties": {
+        "ce_specversion": {"const": "1.0"},
+        "ce_id": _TEXT,
+        "ce_source": _TEXT,
+        "ce_type": {"enum": sorted(INBOUND_TYPES)},
+        "ce_time": {"type": "string", "format": "date-time"},
+        "content-type": _TEXT,
+    },
+}
+
+_DIALECT_HEADERS: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["dialect"],
+    "properties": {
+        "dialect": {"enum": list(DIALECTS)},
+        "registry": {"type": "string", "description": "The name in the settings of the registry that sent it."},
+    },
+}
+
+
 def message_name(type_: str) -> str:
     """Return the name of a type's current version, such as ``image.pushed.v1``."""
     return f"{type_}.v{VERSIONS[type_]}"
@@ -103,27 +128,6 @@ def _message(type_: str) -> dict[str, Any]:
 def _inbound_messages() -> dict[str, Any]:
     data = orjson.loads(encode(EXAMPLES["image.pushed"]))["data"]
     attributes = {"specversion": "1.0", "id": "build-4711", "source": "https://ci.example.com/website"}
-    text = {"type": "string"}
-    binary: dict[str, Any] = {
-        "type": "object",
-        "required": ["ce_specversion", "ce_id", "ce_source", "ce_type"],
-        "properties": {
-            "ce_specversion": {"const": "1.0"},
-            "ce_id": text,
-            "ce_source": text,
-            "ce_type": {"enum": sorted(INBOUND_TYPES)},
-            "ce_time": {"type": "string", "format": "date-time"},
-            "content-type": text,
-        },
-    }
-    dialect: dict[str, Any] = {
-        "type": "object",
-        "required": ["dialect"],
-        "properties": {
-            "dialect": {"enum": list(DIALECTS)},
-            "registry": {"type": "string", "description": "The name in the settings of the registry that sent it."},
-        },
-    }
     structured_example = {**attributes, "type": "image.pushed", "data": data}
     binary_example = {f"ce_{name}": value for name, value in {**attributes, "type": "image.pushed"}.items()}
     return {
@@ -136,14 +140,14 @@ def _inbound_messages() -> dict[str, Any]:
         "inbound.binary": {
             "title": "A CloudEvent in binary mode: attributes in headers, the data as value",
             "contentType": "application/json",
-            "headers": _payload(binary),
+            "headers": _payload(_BINARY_HEADERS),
             "payload": _payload({"$ref": "./schemas/inbound.json#/properties/data"}),
             "examples": [{"headers": {**binary_example, "content-type": "application/json"}, "payload": data}],
         },
         "inbound.dialect": {
             "title": "A vendor's webhook body, as it was sent",
             "contentType": "application/json",
-            "headers": _payload(dialect),
+            "headers": _payload(_DIALECT_HEADERS),
             "payload": _payload({"type": "object"}),
             "examples": [{"headers": {"dialect": "distribution", "registry": "local"}, "payload": {"events": []}}],
         },

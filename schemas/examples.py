@@ -100,11 +100,11 @@ EXAMPLES: Final[Mapping[str, Envelope[Frozen]]] = {
     for envelope in (
         _envelope(_PUSHED, "towline/hooks/local", _DEV),
         _envelope(ImageDeleted(repository=_DEV.repository, tag=_DEV.tag, actor="cleaner"), "towline/hooks/local", _DEV),
-        _envelope(PolicyProposed(replaces=0, set=_SET, actor="operator"), "towline/policy", "policies"),
+        _envelope(PolicyProposed(replaces=0, set=_SET, actor="operator"), "towline/cli", "policies@1"),
         _envelope(
             PolicyPublished(revision=1, digest=_SET.digest, set=_SET, proposal_id=_PROPOSAL_ID, actor="operator"),
-            "towline/policy",
-            "policies",
+            "towline/publisher",
+            "policies@1",
         ),
         _envelope(ClockTicked(now=_NOW), "towline/ticker", "clock"),
         _envelope(_DECISION, "towline/evaluator", _DEV),
