@@ -1,5 +1,6 @@
 """A reader of given partitions of one topic, without a group: positions are ours alone and never committed."""
 
+import asyncio
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Final, Self
@@ -46,7 +47,23 @@ class KafkaReader:
 
     async def stop(self) -> None:
         """Disconnect; a batch that is waited for fails. A second call does nothing."""
-        await self._consumer.stop()
+        stopping = asyncio.ensure_future(self._consumer.stop())
+        await asyncio.wait([stopping])
+        if stopping.cancelled():
+            await self._finish_stop()
+        else:
+            stopping.result()
+
+    async def _finish_stop(self) -> None:
+        """Do what aiokafka leaves out when a fetch is waiting to be tried again.
+
+        Its stop cancels that fetch and then takes the cancellation for its own, so that connections stay open.
+        """
+        leftover = list(self._consumer._fetcher._pending_tasks)
+        for task in leftover:
+            task.cancel()
+        await asyncio.gather(*leftover, return_exceptions=True)
+        await self._consumer._client.close()
 
     async def batch(self) -> list[LogRecord]:
         """Return the next records; none when there were none for a moment, or Kafka's own were passed over.

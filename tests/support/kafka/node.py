@@ -162,6 +162,9 @@ class KafkaNode:
             # A mistyped topic must fail, not appear.
             "auto.create.topics.enable": "false",
             "offsets.topic.num.partitions": "4",
+            # A killed node may come back, and another take over, once its session has ended: 9 s by default.
+            "broker.session.timeout.ms": "3000",
+            "broker.heartbeat.interval.ms": "500",
             "group.initial.rebalance.delay.ms": "0",
             "group.min.session.timeout.ms": "1000",
             **self.settings,
