@@ -14,11 +14,11 @@ import rfc8785
 def canonical_bytes(value: Any) -> bytes:
     """Return ``value`` as canonical JSON (RFC 8785).
 
-    ``value`` consists of dicts with string keys, lists, strings, integers within 2^53, booleans and None. Floats never
-    occur in our models: a float is refused, because two writers could spell it differently.
+    ``value`` consists of dicts with string keys, lists, strings, integers within 2^53, booleans and None. There are no
+    floats, because two writers could spell one differently: no model of the catalogue has any.
 
     Raises:
-        TypeError: ``value`` holds something else than JSON data, or a float.
+        TypeError: ``value`` holds something else than JSON data.
         ValueError: an integer is outside of 2^53.
     """
     data = orjson.dumps(value, default=_refuse, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER)

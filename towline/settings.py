@@ -51,7 +51,7 @@ class HookSettings(_Part):
     """One webhook address, ``/hooks/NAME``, and who sends to it."""
 
     registry: RegistryName
-    dialect: Literal["distribution"] = "distribution"
+    dialect: Literal["cloudevents", "distribution"] = "distribution"
     #: The value that the sender puts into ``Authorization: Bearer``.
     token: CredentialReference | None = None
 
