@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final
 
 import uvicorn
@@ -14,17 +14,29 @@ from towline.errors import InfrastructureError
 #: How long open requests may go on when the server stops.
 SHUTDOWN_SECONDS: Final = 5
 
+#: How often the server renews what it keeps for all requests, such as the date.
+_TICK_SECONDS: Final = 0.1
+_TICKS_A_DAY: Final = 864_000
+
 
 class ServingError(InfrastructureError):
     """The app could not be started: its address is taken, or its own start-up failed."""
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves signals to its host, and tells when it listens."""
+    """A server that leaves signals to its host, tells when it listens, and stops as soon as it is told to."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
+        self.leaving = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        counter = 0
+        while not await self.on_tick(counter):
+            counter = (counter + 1) % _TICKS_A_DAY
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.leaving.wait(), _TICK_SECONDS)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -59,6 +71,7 @@ async def serving(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> Async
         yield f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
     finally:
         server.should_exit = True
+        server.leaving.set()
         await running
         listener.close()
 

@@ -5,6 +5,7 @@ from the environment (proxies, netrc, certificates), no redirect is followed, no
 """
 
 import ssl
+from contextvars import ContextVar
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Final
 
 import aiohttp
 import httpx
+import yarl
 from httpx_aiohttp import AiohttpTransport
 from httpx_aiohttp.transport import AiohttpResponseStream
 
@@ -34,10 +36,23 @@ IDLE_CONNECTION_SECONDS: Final = 15.0
 TRANSPORT_ERRORS: Final = (httpx.TransportError, aiohttp.ClientError, OSError)
 
 
+_requested: ContextVar[str] = ContextVar("_requested")
+
+
+async def _keep_address(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Ask for the very address that was given: aiohttp would decode what it thinks needs no escape.
+
+    Upload locations and signed addresses are opaque to a client.
+    """
+    request.url = yarl.URL(_requested.get(), encoded=True)
+    return await handler(request)
+
+
 class _Transport(AiohttpTransport):
     """The transport with larger reads; a stream tells how much it reads at once by an attribute."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        _requested.set(str(request.url))
         response = await super().handle_async_request(request)
         if isinstance(response.stream, AiohttpResponseStream):
             response.stream.CHUNK_SIZE = READ_BUFFER_BYTES
@@ -60,6 +75,7 @@ def open_http(ca_file: Path | None = None) -> httpx.AsyncClient:
                 ssl=context, limit=CONNECTION_COUNT, keepalive_timeout=IDLE_CONNECTION_SECONDS
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
+            middlewares=(_keep_address,),
             read_bufsize=READ_BUFFER_BYTES,
             trust_env=False,
         )

@@ -14,6 +14,7 @@ from towline.registry.errors import (
     DeniedError,
     DigestMismatchError,
     NotFoundError,
+    ProtocolError,
     RateLimitedError,
     RefusedError,
     RegistryError,
@@ -21,6 +22,7 @@ from towline.registry.errors import (
     SizeMismatchError,
     TooLargeError,
     UnauthorisedError,
+    UnreachableError,
 )
 
 _BY_STATUS: Final[dict[int, type[RegistryError]]] = {
@@ -62,6 +64,12 @@ async def error_of(response: httpx.Response, what: str) -> RegistryError:
         words=words,
         retry_after_seconds=retry_after_seconds(response.headers.get("retry-after"), datetime.now(UTC)),
     )
+
+
+def connection_error(error: Exception, what: str, url: str) -> RegistryError:
+    """Return what a failure below HTTP means: mostly that it may pass, unless the address itself is none."""
+    kind = ProtocolError if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL) else UnreachableError
+    return kind(f"{what}: {type(error).__name__}", url=url)
 
 
 def _read_errors(body: bytes) -> tuple[list[str], str]:

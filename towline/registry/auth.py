@@ -25,13 +25,12 @@ import orjson
 
 from towline import limits
 from towline.net.http import TRANSPORT_ERRORS, read_capped
-from towline.registry.answers import error_of
+from towline.registry.answers import connection_error, error_of
 from towline.registry.errors import (
     ProtocolError,
     RedirectRefusedError,
     TooLargeError,
     UnauthorisedError,
-    UnreachableError,
 )
 
 #: What a token lives when its issuer does not say; the specification's number, and its least sensible one.
@@ -204,7 +203,7 @@ class Authority:
                     raise await error_of(response, "the token service gave no token")
                 body = await read_capped(response, limits.token_bytes)
         except TRANSPORT_ERRORS as error:
-            raise UnreachableError(f"token service: {type(error).__name__}", url=str(url)) from error
+            raise connection_error(error, "token service", str(url)) from error
         if body is None:
             raise TooLargeError(f"the token answer exceeds {limits.token_bytes} bytes", url=str(url))
         return _read_token(body, asked_at, str(url))

@@ -1,7 +1,7 @@
 """Bringing blobs to the target: skip what is there, mount what the registry has, stream the rest."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Final, Literal
 
@@ -83,26 +83,33 @@ class BlobCopier:
             fates.record(blob, await self._bring(blob) if ours else "skipped")
 
     async def _bring(self, blob: Descriptor) -> Fate:
-        if self._from.registry == self._to.registry:
-            upload = await self._target.mount_blob(self._to.name, blob.digest, self._from.name)
+        mountable = self._from.registry == self._to.registry
+        if not mountable and await self._target.has_blob(self._to.name, blob.digest, push=True):
+            return "skipped"
+        opening = asyncio.ensure_future(self._open(blob, mountable))
+        try:
+            upload = await asyncio.shield(opening)
             if upload is None:
                 return "mounted"
-        elif await self._target.has_blob(self._to.name, blob.digest, push=True):
-            return "skipped"
-        else:
-            upload = await self._target.start_upload(self._to.name)
-        await self._send(upload, blob)
-        return "copied"
-
-    async def _send(self, upload: Upload, blob: Descriptor) -> None:
-        try:
             await self._target.put_blob(upload, blob, lambda: self._chunks(blob))
         except BaseException:
-            # The failure is what counts. A session that cannot be given up now is forgotten by the registry.
-            with suppress(RegistryError, TimeoutError):
-                async with asyncio.timeout(CANCEL_SECONDS):
-                    await self._target.cancel_upload(upload)
+            # Also when cancelled while it is being opened: the registry may have opened it already.
+            await _to_its_end(self._give_up(opening))
             raise
+        return "copied"
+
+    async def _open(self, blob: Descriptor, mountable: bool) -> Upload | None:
+        if mountable:
+            return await self._target.mount_blob(self._to.name, blob.digest, self._from.name)
+        return await self._target.start_upload(self._to.name)
+
+    async def _give_up(self, opening: Awaitable[Upload | None]) -> None:
+        # The failure is what counts. A session that cannot be given up now is forgotten by the registry.
+        with suppress(RegistryError, TimeoutError):
+            async with asyncio.timeout(CANCEL_SECONDS):
+                upload = await opening
+                if upload is not None:
+                    await self._target.cancel_upload(upload)
 
     async def _chunks(self, blob: Descriptor) -> AsyncIterator[bytes]:
         try:
@@ -112,6 +119,20 @@ class BlobCopier:
                     yield chunk
         except NotFoundError as error:
             raise SourceGoneError(str(error), status=error.status, codes=error.codes) from error
+
+
+async def _to_its_end(work: Coroutine[None, None, None]) -> None:
+    """Await something short even when cancelled meanwhile; the cancellation is raised after it."""
+    task = asyncio.ensure_future(work)
+    interruption: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            interruption = error
+    task.result()
+    if interruption is not None:
+        raise interruption
 
 
 def _foremost(failures: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -8,9 +8,9 @@ from typing import Final
 import httpx
 
 from towline.net.http import TRANSPORT_ERRORS, open_http
-from towline.registry.answers import error_of
+from towline.registry.answers import connection_error, error_of
 from towline.registry.auth import Authority, Scopes, parse_challenges
-from towline.registry.errors import ProtocolError, RedirectRefusedError, UnreachableError
+from towline.registry.errors import ProtocolError, RedirectRefusedError
 from towline.settings import RegistrySettings, read_credential
 
 #: Redirects of one read. Registries use one (to their storage); more than a few is a loop.
@@ -93,7 +93,7 @@ class Exchange:
             try:
                 yield response
             except TRANSPORT_ERRORS as error:
-                raise _unreachable(error, what, response.url) from error
+                raise connection_error(error, what, str(response.url)) from error
         finally:
             await response.aclose()
 
@@ -131,7 +131,7 @@ class Exchange:
             if outgoing is not None and outgoing.failure is not None:
                 raise outgoing.failure from None
             if isinstance(error, TRANSPORT_ERRORS):
-                raise _unreachable(error, call.what, call.url) from error
+                raise connection_error(error, call.what, str(call.url)) from error
             raise
         if outgoing is not None and outgoing.failure is not None:
             await response.aclose()
@@ -166,7 +166,3 @@ def _credential(settings: RegistrySettings) -> tuple[str, str] | None:
     if settings.username is None or settings.password is None:
         return None
     return settings.username, read_credential(settings.password)
-
-
-def _unreachable(error: Exception, what: str, url: httpx.URL) -> UnreachableError:
-    return UnreachableError(f"{what}: {type(error).__name__}", url=str(url))
