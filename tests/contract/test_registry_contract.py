@@ -1,0 +1,160 @@
+"""The same promises on the registry inside the process and on CNCF distribution."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from schemas.descriptors import OCI_MANIFEST, Descriptor
+from schemas.events import TransferCompleted, TransferSkipped
+from streams.local_registry import LocalRegistry
+from streams.serving import serving
+from tests.support.distribution import distribution
+from tests.support.images import (
+    assert_complete,
+    copy_command,
+    push_docker_index,
+    push_index,
+    push_manifest_of,
+    push_platforms,
+)
+from towline.failpoints import Failpoints
+from towline.registry import CopyEngine, Registries, RegistryClient, carry_out, push_image
+from towline.registry.blobs import digest_of
+from towline.registry.errors import ContentMissingError, DigestMismatchError, NotFoundError
+from towline.registry.images import push_blob, push_manifest
+from towline.settings import RegistrySettings
+
+
+@dataclass
+class Contract:
+    client: RegistryClient
+    registries: Registries
+
+
+@pytest.fixture(params=["local", pytest.param("distribution", marks=pytest.mark.distribution)])
+async def registry(request: pytest.FixtureRequest) -> AsyncIterator[Contract]:
+    if request.param == "local":
+        async with serving(LocalRegistry()) as url, Registries({"one": RegistrySettings(url=url)}) as registries:
+            yield Contract(registries("one"), registries)
+    else:
+        with distribution() as url:
+            async with Registries({"one": RegistrySettings(url=url)}) as registries:
+                yield Contract(registries("one"), registries)
+
+
+async def test_a_pushed_image_is_found_by_its_tag_and_read_back_byte_for_byte(registry: Contract) -> None:
+    image = await push_image(registry.client, "team/app", "1.0", [b"one", b""], labels={"a": "b"})
+    assert await registry.client.resolve("team/app", "1.0") == image.digest
+    manifest = await registry.client.get_manifest("team/app", image.digest)
+    assert (digest_of(manifest.content), len(manifest.content)) == (image.digest, image.size)
+    assert manifest.media_type == OCI_MANIFEST
+    assert await assert_complete(registry.client, "team/app", image.digest) == 3
+
+
+async def test_a_tag_that_is_pushed_again_points_to_the_newer_image(registry: Contract) -> None:
+    await push_image(registry.client, "team/app", "1.0", [b"one"])
+    newer = await push_image(registry.client, "team/app", "1.0", [b"two"])
+    assert await registry.client.resolve("team/app", "1.0") == newer.digest
+
+
+async def test_what_is_not_there_is_not_found(registry: Contract) -> None:
+    await push_image(registry.client, "team/app", "1.0", [b"one"])
+    absent = digest_of(b"never pushed")
+    with pytest.raises(NotFoundError):
+        await registry.client.resolve("team/app", "2.0")
+    with pytest.raises(NotFoundError):
+        await registry.client.resolve("team/none", "1.0")
+    with pytest.raises(NotFoundError):
+        await registry.client.get_manifest("team/app", absent)
+    with pytest.raises(NotFoundError):
+        async with registry.client.open_blob("team/app", Descriptor(media_type="a/b", digest=absent, size=1)):
+            pass
+    assert not await registry.client.has_blob("team/app", absent)
+    assert not await registry.client.has_manifest("team/app", absent)
+
+
+async def test_a_blob_is_in_the_repositories_that_it_was_pushed_or_mounted_to(registry: Contract) -> None:
+    blob = await push_blob(registry.client, "team/app", b"content", "a/b")
+    assert await registry.client.has_blob("team/app", blob.digest)
+    assert not await registry.client.has_blob("team/other", blob.digest)
+    assert await registry.client.mount_blob("team/other", blob.digest, "team/app") is None
+    assert await registry.client.has_blob("team/other", blob.digest)
+
+
+async def test_a_mount_of_what_is_not_there_opens_an_upload(registry: Contract) -> None:
+    upload = await registry.client.mount_blob("team/other", digest_of(b"never pushed"), "team/app")
+    assert upload is not None
+    await registry.client.cancel_upload(upload)
+
+
+async def test_an_upload_that_was_given_up_is_not_known_any_more(registry: Contract) -> None:
+    upload = await registry.client.start_upload("team/app")
+    await registry.client.cancel_upload(upload)
+    with pytest.raises(NotFoundError):
+        await registry.client.cancel_upload(upload)
+
+
+async def test_a_registry_refuses_a_blob_that_does_not_hash_to_its_digest(registry: Contract) -> None:
+    claimed = Descriptor(media_type="a/b", digest=digest_of(b"other"), size=5)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"bytes"
+
+    with pytest.raises(DigestMismatchError):
+        await registry.client.put_blob(await registry.client.start_upload("team/app"), claimed, chunks)
+    assert not await registry.client.has_blob("team/app", claimed.digest)
+
+
+async def test_a_registry_refuses_a_manifest_before_its_content(registry: Contract) -> None:
+    absent = Descriptor(media_type="application/x.layer", digest=digest_of(b"never pushed"), size=12)
+    with pytest.raises(ContentMissingError):
+        await push_manifest_of(registry.client, "team/app", "1.0", [absent])
+    with pytest.raises(NotFoundError):
+        await registry.client.resolve("team/app", "1.0")
+
+
+async def test_all_tags_are_listed(registry: Contract) -> None:
+    image = await push_image(registry.client, "team/app", "first", [b"one"])
+    content = (await registry.client.get_manifest("team/app", image.digest)).content
+    tags = {f"tag-{number}" for number in range(120)}
+    for tag in sorted(tags):
+        await push_manifest(registry.client, "team/app", tag, content, OCI_MANIFEST)
+    found = [tag async for tag in registry.client.list_tags("team/app")]
+    assert len(found) == 121
+    assert set(found) == tags | {"first"}
+
+
+async def test_odd_spacing_and_member_order_survive(registry: Contract) -> None:
+    config = await push_blob(registry.client, "team/app", b"{}", "application/vnd.oci.empty.v1+json")
+    members = {"digest": config.digest, "size": config.size, "mediaType": config.media_type}
+    content = json.dumps({"layers": [], "config": members, "schemaVersion": 2, "mediaType": OCI_MANIFEST}, indent=7)
+    image = await push_manifest(registry.client, "team/app", "1.0", content.encode() + b"\n\n", OCI_MANIFEST)
+    found = await registry.client.get_manifest("team/app", image.digest)
+    assert found.content == content.encode() + b"\n\n"
+
+
+@pytest.mark.parametrize("shape", ["image", "index", "nested index", "docker index"])
+async def test_a_promotion_within_the_registry_moves_no_blob_bytes(registry: Contract, shape: str) -> None:
+    client = registry.client
+    match shape:
+        case "image":
+            image = await push_image(client, "dev/app", "1.0", [b"layer"])
+        case "index":
+            image = await push_platforms(client, "dev/app", "1.0")
+        case "nested index":
+            image = await push_index(client, "dev/app", "1.0", [await push_platforms(client, "dev/app", "inner")])
+        case _:
+            image = await push_docker_index(client, "dev/app", "1.0")
+    engine = CopyEngine(registry.registries, Failpoints())
+    command = copy_command("one/dev/app:1.0", image.digest, "one/qa/app:1.0-stable")
+    outcome = await carry_out("c" * 64, command, engine)
+    assert isinstance(outcome, TransferCompleted), outcome
+    assert (outcome.bytes_copied, outcome.blobs_copied, outcome.previous_digest) == (0, 0, None)
+    assert outcome.blobs_mounted > 0
+    assert await client.resolve("qa/app", "1.0-stable") == image.digest
+    assert await assert_complete(client, "qa/app", image.digest) >= outcome.blobs_mounted
+    again = await carry_out("c" * 64, command, engine)
+    assert isinstance(again, TransferSkipped)
+    assert again.previous_digest == image.digest
