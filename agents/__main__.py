@@ -6,10 +6,8 @@ import signal
 import sys
 from functools import partial
 
-import faust
 import structlog
 import uvloop
-from streams.provision import require_topics
 
 from agents.app import Attachment, attach, make_app, run_app
 from agents.evaluator import Evaluator
@@ -21,6 +19,7 @@ from agents.transferrer import Transferrer
 from streams.kafka_log import KafkaLog
 from streams.log import EventLog
 from streams.logging import configure_logging
+from streams.provision import require_topics
 from streams.topics import EVENTS
 from towline.errors import InfrastructureError, MisuseError, SettingsError
 from towline.failpoints import Failpoints
@@ -77,7 +76,7 @@ async def _evaluate(settings: Settings, log: EventLog, failure: _Failure) -> Non
     )
     ticker.add_done_callback(lambda task: None if task.cancelled() else failure(task.exception() or RuntimeError(task)))
     try:
-        await _run(app, shells, failure)
+        await run_app(app, shells, failure.stop)
     finally:
         ticker.cancel()
         await asyncio.gather(ticker, return_exceptions=True)
@@ -101,15 +100,7 @@ async def _transfer(settings: Settings, log: EventLog, failure: _Failure) -> Non
             partitions,
         )
         transferrer.submit = shell.submit
-        await _run(app, [shell], failure)
-
-
-async def _run(app: faust.App, shells: list[Shell], failure: _Failure) -> None:
-    try:
-        await run_app(app, failure.stop)
-    finally:
-        for shell in shells:
-            await shell.close()
+        await run_app(app, [shell], failure.stop)
 
 
 async def _main(role: str) -> int:

@@ -109,11 +109,13 @@ def record_of(message: Any) -> LogRecord:
     )
 
 
-async def run_app(app: faust.App, stop: asyncio.Event) -> None:
-    """Run an app until ``stop`` is set, then end it orderly."""
+async def run_app(app: faust.App, shells: list[Shell], stop: asyncio.Event) -> None:
+    """Run an app until ``stop`` is set, then end it orderly: first the work, then Faust, which commits and leaves."""
     app.finalize()
     await app.start()
     try:
         await stop.wait()
     finally:
+        for shell in shells:
+            await shell.close()
         await app.stop()

@@ -77,6 +77,7 @@ class Shell:
         self._failpoints = failpoints
         self._on_failure = on_failure
         self._workers: dict[int, _PartitionWorker] = {}
+        self._closed = False
 
     def owns(self, partition: int) -> bool:
         """Tell whether this process has taken over a partition."""
@@ -85,12 +86,13 @@ class Shell:
 
     async def take_over(self, partitions: Iterable[int]) -> None:
         """Begin work on partitions, before their first record: unfinished work goes on without waiting for new."""
-        for partition in partitions:
-            self._worker(partition)
+        if not self._closed:
+            for partition in partitions:
+                self._worker(partition)
 
     async def accept(self, record: LogRecord, acknowledge: Acknowledge) -> None:
         """Queue a record; returns when there is room. Its acknowledgement is called when all its effects are safe."""
-        if await self._failpoints.hit(f"{self._handler.name}.fetched"):
+        if await self._failpoints.hit(f"{self._handler.name}.fetched") or self._closed:
             return
         await self._worker(record.partition).queue.put(_Work(record, acknowledge))
 
@@ -109,7 +111,8 @@ class Shell:
                 await self._handler.closed(partition)
 
     async def close(self) -> None:
-        """Stop work on all partitions."""
+        """Stop work on all partitions, for good: what still comes is not acknowledged."""
+        self._closed = True
         await self.give_up(self._workers)
 
     def _worker(self, partition: int) -> "_PartitionWorker":
