@@ -98,3 +98,7 @@ hook_retry_after_seconds: Final = 5
 #: A dead letter carries the input's key, and its headers, up to here each: real ones have some hundred bytes.
 deadletter_key_bytes: Final = 64 * 1024
 deadletter_headers_bytes: Final = 64 * 1024
+
+#: Ended commands that a partition remembers. The evaluator repeats commands only right after a crash, and then no more
+#: than one batch of events, so a repetition is far closer than this.
+ended_command_count: Final = 10_000
