@@ -103,8 +103,8 @@ async def _explained(scene: Scene, reference: Reference, outcome: str | None) ->
 
 
 async def _moved(scene: Scene, source: Reference, target: Reference) -> Moved:
-    digests = []
-    for reference in (source, target):
-        found = await scene.registries(reference.repository.registry).resolve(reference.repository.name, reference.tag)
-        digests.append(found or "nothing")
+    digests = [
+        await scene.registries(reference.repository.registry).resolve(reference.repository.name, reference.tag)
+        for reference in (source, target)
+    ]
     return Moved(str(source), str(target), *digests)
