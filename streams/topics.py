@@ -32,6 +32,8 @@ class Topic:
     retention_ms: int = FOREVER
     #: Compaction would remove records that replay and audit need.
     cleanup: Literal["delete"] = "delete"
+    #: Whose time a record carries. Where outsiders write, the broker's: theirs could be any.
+    timestamps: Literal["CreateTime", "LogAppendTime"] = "CreateTime"
     #: The largest batch that the broker takes, in bytes.
     max_message_bytes: int = limits.record_bytes
 
@@ -43,6 +45,7 @@ class Topic:
             # The size of a partition must not end what its age may not.
             "retention.bytes": "-1",
             "cleanup.policy": self.cleanup,
+            "message.timestamp.type": self.timestamps,
             "max.message.bytes": str(self.max_message_bytes),
         }
 
@@ -63,6 +66,7 @@ TOPICS: Final[Mapping[str, Topic]] = MappingProxyType(
                 key="any",
                 description="pushes as producers send them, not yet events",
                 retention_ms=7 * _DAY_MS,
+                timestamps="LogAppendTime",
             ),
             Topic(EVENTS, key="repository", description="the log: every fact that a decision may look at"),
             Topic(DECISIONS, key="repository", description="every decision with its reasons, negative ones too"),
