@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from typing import IO, Final
 
 from towline.errors import InfrastructureError
-from towline.settings import child_environment
 
 ROLES: Final = ("evaluate", "transfer")
 
@@ -62,9 +61,9 @@ class Workers:
 
 @asynccontextmanager
 async def workers(
-    roles: Sequence[str], *, log_to: IO[bytes] | None = None, environment: dict[str, str] | None = None
+    roles: Sequence[str], environment: dict[str, str], *, log_to: IO[bytes] | None = None
 ) -> AsyncIterator[Workers]:
-    """Run one worker process for each role, with changed variables; end them on leaving."""
+    """Run one worker process for each role, in an environment; end them on leaving."""
     processes: dict[str, asyncio.subprocess.Process] = {}
     group = Workers(processes)
     try:
@@ -75,7 +74,7 @@ async def workers(
                 "agents",
                 role,
                 stderr=log_to,
-                env=child_environment(**(environment or {})),
+                env=environment,
                 # A Ctrl-C on the terminal is for the parent, which ends its workers in order.
                 start_new_session=True,
             )

@@ -163,3 +163,8 @@ def read_credential(reference: str) -> str:
 def child_environment(**changes: str) -> dict[str, str]:
     """Return the environment for a process that we start, with some variables changed."""
     return {**os.environ, **changes}
+
+
+def isolated_environment(**changes: str) -> dict[str, str]:
+    """Return the environment for a process that is to have no setting but those of ``changes``."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("TOWLINE_")} | changes

@@ -16,7 +16,7 @@ from streams.provision import create_topics, require_topics
 from streams.running import gateway_running
 from streams.workers import ROLES, workers
 from towline.errors import MisuseError
-from towline.settings import KafkaSettings, load_settings
+from towline.settings import KafkaSettings, child_environment, load_settings
 
 
 async def _until_stopped(*others: "asyncio.Task[None]") -> None:
@@ -66,7 +66,7 @@ async def _worker(role: str) -> None:
     if not set(roles) <= set(ROLES):
         raise MisuseError(f"{role!r} is no role: evaluate, transfer or all")
     await require_topics(load_settings().kafka)
-    async with workers(roles) as group:
+    async with workers(roles, child_environment()) as group:
         await _until_stopped(asyncio.create_task(group.until_one_ends()))
 
 
@@ -93,6 +93,6 @@ async def _up() -> None:
         await create_topics(settings.kafka)
         await require_topics(settings.kafka)
         url = await stack.enter_async_context(gateway_running(settings))
-        group = await stack.enter_async_context(workers(ROLES, environment=environment))
+        group = await stack.enter_async_context(workers(ROLES, child_environment(**environment)))
         note(f"up: webhooks at {url}/hooks/..., Ctrl-C ends it")
         await _until_stopped(asyncio.create_task(group.until_one_ends()))

@@ -18,7 +18,7 @@ from streams.serving import serving
 from streams.workers import ROLES, Workers, workers
 from towline.net.post import post_json
 from towline.registry import Registries
-from towline.settings import Settings, load_settings
+from towline.settings import Settings, isolated_environment, load_settings
 
 HOOK: Final = "first"
 
@@ -67,8 +67,9 @@ async def scene() -> AsyncIterator[Scene]:
         group = await stack.enter_async_context(
             workers(
                 ROLES,
+                # What the shell has set for a real system is not for the demo.
+                isolated_environment(TOWLINE_SETTINGS=str(folder / "towline.yaml")),
                 log_to=stack.enter_context(worker_log.open("wb")),
-                environment={"TOWLINE_SETTINGS": str(folder / "towline.yaml")},
             )
         )
         registries = await stack.enter_async_context(Registries(settings.registries))
