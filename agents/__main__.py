@@ -23,6 +23,7 @@ from streams.provision import require_topics
 from streams.topics import EVENTS
 from towline.errors import InfrastructureError, MisuseError, SettingsError
 from towline.failpoints import Failpoints
+from towline.policy.publish import PROPOSAL_PARTITION
 from towline.registry import CopyEngine, Registries, carry_out
 from towline.settings import Settings, load_settings
 
@@ -67,16 +68,19 @@ async def _evaluate(settings: Settings, log: EventLog, failure: _Failure) -> Non
         return Shell(handler, table, log, failpoints, failure)
 
     evaluator, intake = Evaluator(partitions), Intake(partitions)
-    shells = [
-        attach(app, Attachment(handler.name, handler.topic, table, partial(shell_of, handler)), partitions)
+    shells = {
+        handler.topic: attach(
+            app, Attachment(handler.name, handler.topic, table, partial(shell_of, handler)), partitions
+        )
         for handler, table in ((evaluator, "state"), (intake, "intake"))
-    ]
+    }
     ticker = asyncio.create_task(
-        tick_forever(log, partitions, settings.worker.tick_seconds, lambda: shells[0].owns(0)), name="ticker"
+        tick_forever(log, partitions, settings.worker.tick_seconds, lambda: shells[EVENTS].owns(PROPOSAL_PARTITION)),
+        name="ticker",
     )
     ticker.add_done_callback(lambda task: None if task.cancelled() else failure(task.exception() or RuntimeError(task)))
     try:
-        await run_app(app, shells, failure.stop)
+        await run_app(app, shells, failure, failure.stop)
     finally:
         ticker.cancel()
         await asyncio.gather(ticker, return_exceptions=True)
@@ -100,7 +104,7 @@ async def _transfer(settings: Settings, log: EventLog, failure: _Failure) -> Non
             partitions,
         )
         transferrer.submit = shell.submit
-        await run_app(app, [shell], failure.stop)
+        await run_app(app, {transferrer.topic: shell}, failure, failure.stop)
 
 
 async def _main(role: str) -> int:

@@ -11,6 +11,7 @@ import faust
 
 from agents.shell import Shell
 from agents.table import FaustTable, StateTable
+from agents.watchdog import Watchdog, watch
 from streams.kafka_options import client_options
 from streams.log import LogRecord
 from towline import limits
@@ -109,13 +110,27 @@ def record_of(message: Any) -> LogRecord:
     )
 
 
-async def run_app(app: faust.App, shells: list[Shell], stop: asyncio.Event) -> None:
-    """Run an app until ``stop`` is set, then end it orderly: first the work, then Faust, which commits and leaves."""
+async def run_app(
+    app: faust.App, shells: dict[str, Shell], failure: Callable[[BaseException], None], stop: asyncio.Event
+) -> None:
+    """Run an app until ``stop`` is set, then end it orderly: first the work, then Faust, which commits and leaves.
+
+    ``shells`` are named by their topics.
+    """
     app.finalize()
     await app.start()
+    watching = asyncio.create_task(watch([_watchdog(app, *item) for item in shells.items()], failure), name="watchdog")
     try:
         await stop.wait()
     finally:
-        for shell in shells:
+        watching.cancel()
+        for shell in shells.values():
             await shell.close()
         await app.stop()
+
+
+def _watchdog(app: faust.App, topic: str, shell: Shell) -> Watchdog:
+    def assigned() -> list[int]:
+        return [tp.partition for tp in app.consumer.assignment() if tp.topic == topic]
+
+    return Watchdog(topic, assigned, shell.owns, lambda: bool(app.rebalancing))

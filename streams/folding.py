@@ -32,7 +32,7 @@ def read_event(record: LogRecord, partitions: int) -> Envelope[Frozen]:
     Raises:
         UnusableInputError: it is none, or it is in a partition where it does not belong.
     """
-    if record.value is None:
+    if not record.value:
         raise UnusableInputError("the record is empty")
     try:
         event = decode(record.value)

@@ -102,3 +102,7 @@ deadletter_headers_bytes: Final = 64 * 1024
 #: Ended commands that a partition remembers. The evaluator repeats commands only right after a crash, and then no more
 #: than one batch of events, so a repetition is far closer than this.
 ended_command_count: Final = 10_000
+
+#: How long a worker may take to begin work on the partitions that it was given: the recovery of its table, and reading
+#: all of it once. A state of some million entries takes seconds; far beyond that, recovery hangs.
+takeover_timeout_seconds: Final = 300.0

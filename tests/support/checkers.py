@@ -1,0 +1,123 @@
+"""The invariants of the fault catalogue as functions over a log. They recompute from the topics alone.
+
+Nothing here comes from ``agents`` or from ``streams.replay``: what they get wrong must not be wrong here too.
+"""
+
+from collections.abc import Iterator
+
+from schemas.catalogue import decode, encode
+from schemas.commands import CopyImage
+from schemas.decisions import Decision
+from schemas.envelope import Envelope
+from schemas.outcomes import Outcome
+from schemas.references import Frozen
+from streams.log import EventLog, LogRecord
+from streams.topics import COMMANDS, DECISIONS, EVENTS
+from towline.policy.plan import plan
+from towline.policy.step import MemoryState
+
+
+async def records(log: EventLog, topic: str, partition: int) -> list[LogRecord]:
+    """Return everything that a partition holds now."""
+    end = await log.high_watermark(topic, partition)
+    return [record async for record in log.read(topic, partition, 0, end)]
+
+
+async def all_records(log: EventLog, topic: str) -> list[LogRecord]:
+    """Return everything that a topic holds now, partition by partition."""
+    return [record for number in range(await log.partitions(topic)) for record in await records(log, topic, number)]
+
+
+async def check_order(log: EventLog) -> None:
+    """I3: within a partition, the first writing of each decision follows the order of the events."""
+    for partition in range(await log.partitions(EVENTS)):
+        first: dict[str, int] = {}
+        for record, event in _events(await records(log, EVENTS, partition)):
+            first.setdefault(event.id, record.offset)
+        decided = [first[decision.data.event_id] for decision in await _sealed(log, partition)]
+        assert decided == sorted(decided), f"partition {partition} decides out of order: {decided}"
+
+
+async def check_exactly_once_by_id(log: EventLog) -> None:
+    """I4: what stands under one id is the same bytes, for decisions and for commands."""
+    for topic in (DECISIONS, COMMANDS):
+        content: dict[str, bytes] = {}
+        for record in await all_records(log, topic):
+            value = record.value or b""
+            identity = decode(value).id
+            assert content.setdefault(identity, value) == value, f"two contents under {topic} {identity}"
+
+
+async def check_determinism(log: EventLog) -> None:
+    """I4 and I5: each partition's decisions, each once, are byte for byte what its events lead to."""
+    for partition in range(await log.partitions(EVENTS)):
+        state = MemoryState()
+        expected: list[bytes] = []
+        commands: dict[str, bytes] = {}
+        for _, event in _events(await records(log, EVENTS, partition)):
+            for decision in state.step(event).decisions:
+                expected.append(encode(decision))
+                commands |= {command.id: encode(command) for command in plan(decision)}
+        recorded = [encode(decision) for decision in await _sealed(log, partition)]
+        assert recorded == expected, f"partition {partition} has {len(recorded)} decisions of {len(expected)}"
+        written = {decode(record.value or b"").id for record in await all_records(log, COMMANDS)}
+        assert commands.keys() <= written, f"partition {partition} lacks commands"
+
+
+async def check_causality(log: EventLog) -> None:
+    """I6: outcome, command, decision, event: none without the one before, and no two outcomes of one command."""
+    events = [
+        event
+        for number in range(await log.partitions(EVENTS))
+        for _, event in _events(await records(log, EVENTS, number))
+    ]
+    event_ids = {event.id for event in events}
+    decisions: dict[str, Decision] = {}
+    for record in await all_records(log, DECISIONS):
+        decision = decode(record.value or b"")
+        assert isinstance(decision.data, Decision)
+        assert decision.data.event_id in event_ids, f"decision {decision.id} without its event"
+        decisions[decision.id] = decision.data
+    commands: dict[str, CopyImage] = {}
+    for record in await all_records(log, COMMANDS):
+        command = decode(record.value or b"")
+        assert isinstance(command.data, CopyImage)
+        cause = decisions.get(command.data.decision_id)
+        assert cause is not None, f"command {command.id} without its decision"
+        assert (cause.source, cause.digest, cause.target) == (
+            command.data.source, command.data.digest, command.data.target,
+        )  # fmt: skip
+        commands[command.id] = command.data
+    ended: dict[str, bytes] = {}
+    for event in events:
+        if isinstance(event.data, Outcome):
+            assert event.data.command_id in commands, f"outcome {event.id} without its command"
+            content = encode(event)
+            assert ended.setdefault(event.data.command_id, content) == content, "a second outcome of one command"
+
+
+async def check_all(log: EventLog) -> None:
+    """Everything that holds of the topics after every test."""
+    await check_order(log)
+    await check_exactly_once_by_id(log)
+    await check_determinism(log)
+    await check_causality(log)
+
+
+def _events(found: list[LogRecord]) -> Iterator[tuple[LogRecord, Envelope[Frozen]]]:
+    for record in found:
+        try:
+            event = decode(record.value or b"")
+        except ValueError:
+            continue
+        yield record, event
+
+
+async def _sealed(log: EventLog, partition: int) -> list[Envelope[Decision]]:
+    """Return the decisions of a partition, each id once, in the order of their first writing."""
+    sealed: dict[str, Envelope[Decision]] = {}
+    for record in await records(log, DECISIONS, partition):
+        decision = decode(record.value or b"")
+        assert isinstance(decision.data, Decision), f"{decision.subject} is no decision"
+        sealed.setdefault(decision.id, decision)  # type: ignore[arg-type]
+    return list(sealed.values())

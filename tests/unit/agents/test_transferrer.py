@@ -1,0 +1,233 @@
+"""The transferrer on a log in memory: commands are safe before they are carried out, and each ends once."""
+
+import asyncio
+
+import pytest
+
+from agents.shell import Handler
+from agents.table import MemoryTable
+from agents.transferrer import CarryOut, Transferrer
+from schemas.catalogue import decode, encode
+from schemas.commands import CopyImage
+from schemas.envelope import Envelope
+from schemas.events import TransferCompleted
+from schemas.outcomes import Outcome
+from schemas.references import Reference
+from streams.log import Append
+from streams.memory_log import MemoryLog
+from streams.routing import event_append
+from streams.topics import COMMANDS, DEADLETTERS, EVENTS, repository_key
+from tests.support.builders import command, completed, outcome
+from tests.support.checkers import all_records
+from tests.support.waiting import eventually
+from tests.unit.agents.harness import PARTITIONS, Run, until
+from towline import limits
+from towline.failpoints import Failpoints
+
+
+class Copies:
+    """Stands in for the copy engine: copies wait until they are let go."""
+
+    def __init__(self, *, waiting: bool = False) -> None:
+        self.started: list[str] = []
+        self.running = 0
+        self.most_running = 0
+        self.cancelled: list[str] = []
+        self.go = asyncio.Event()
+        if not waiting:
+            self.go.set()
+
+    async def __call__(self, command_id: str, copy: CopyImage) -> TransferCompleted:
+        self.started.append(command_id)
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            await self.go.wait()
+        except asyncio.CancelledError:
+            self.cancelled.append(command_id)
+            raise
+        finally:
+            self.running -= 1
+        return completed(command_id, copy)
+
+
+def worker(log: MemoryLog, table: MemoryTable, carry_out: CarryOut, failpoints: str = "") -> Run:
+    failures: list[BaseException] = []
+    transferrer = Transferrer(log, PARTITIONS, carry_out, Failpoints(failpoints), failures.append)
+    handler: Handler = transferrer
+    run = Run(log, table, handler=handler, failpoints=failpoints)
+    run.failures = failures
+    run.shell._on_failure = failures.append
+    transferrer.submit = run.shell.submit
+    return run
+
+
+async def write(log: MemoryLog, *commands: Envelope[CopyImage]) -> None:
+    for item in commands:
+        await log.append(Append(COMMANDS, repository_key(item.data.target.repository), encode(item)))
+
+
+async def start(run: Run) -> None:
+    """Take over all partitions and deliver what is there."""
+    await run.shell.take_over(range(PARTITIONS))
+    await run.drain()
+
+
+async def ended(log: MemoryLog) -> list[str]:
+    """The command of each outcome in the log, repetitions too."""
+    data = [decode(record.value or b"").data for record in await all_records(log, EVENTS)]
+    return [item.command_id for item in data if isinstance(item, Outcome)]
+
+
+ONE = command("local/dev/app:1", "local/qa/app:1", "one")
+
+
+async def test_a_command_is_acknowledged_before_its_copy_ends() -> None:
+    log, copies = MemoryLog(partitions=PARTITIONS), Copies(waiting=True)
+    await write(log, ONE)
+    run = worker(log, MemoryTable(), copies)
+    await start(run)
+    assert len(run.acknowledged) == 1
+    assert await ended(log) == []
+    await until(lambda: copies.running == 1, "the copy")
+    copies.go.set()
+
+    async def has_ended() -> bool:
+        return await ended(log) == [ONE.id]
+
+    await eventually(has_ended, seconds=20, what="the outcome")
+    await run.shell.close()
+
+
+async def test_a_copy_that_a_crash_interrupts_is_driven_again_by_the_next_owner() -> None:
+    log, table, copies = MemoryLog(partitions=PARTITIONS), MemoryTable(), Copies(waiting=True)
+    await write(log, ONE)
+    first = worker(log, table, copies)
+    await start(first)
+    await until(lambda: copies.running == 1, "the copy")
+    await first.shell.close()
+    assert copies.cancelled == [ONE.id]
+    again = Copies()
+    second = worker(log, table, again)
+    await second.shell.take_over(range(PARTITIONS))
+
+    async def has_ended() -> bool:
+        return await ended(log) == [ONE.id]
+
+    await eventually(has_ended, seconds=20, what="the outcome")
+    assert again.started == [ONE.id]
+    await second.shell.close()
+
+
+async def test_a_command_whose_outcome_is_in_the_log_is_not_carried_out_again() -> None:
+    log, table, copies = MemoryLog(partitions=PARTITIONS), MemoryTable(), Copies(waiting=True)
+    await write(log, ONE)
+    first = worker(log, table, copies)
+    await start(first)
+    await until(lambda: copies.running == 1, "the copy")
+    await first.shell.close()
+    # The first owner wrote the outcome and died before the table knew it.
+    await log.append(event_append(outcome(completed(ONE.id, ONE.data)), PARTITIONS))
+    again = Copies()
+    second = worker(log, table, again)
+    await start(second)
+    await until(lambda: all(map(second.shell.owns, range(PARTITIONS))), "all partitions taken over")
+    await second.shell.close()
+    assert again.started == []
+    assert await ended(log) == [ONE.id]
+
+
+async def test_a_command_that_the_evaluator_repeats_is_carried_out_once() -> None:
+    log, table, copies = MemoryLog(partitions=PARTITIONS), MemoryTable(), Copies()
+    await write(log, ONE)
+    run = worker(log, table, copies)
+    await start(run)
+
+    async def has_ended() -> bool:
+        return await ended(log) == [ONE.id]
+
+    await eventually(has_ended, seconds=20, what="the outcome")
+    await write(log, ONE, command("local/dev/app:1", "local/qa/app:2", "one"))
+    await run.drain()
+    await until(lambda: len(copies.started) == 2, "the other command")
+    await run.shell.close()
+    assert copies.started.count(ONE.id) == 1
+
+
+async def test_copies_to_one_target_tag_run_one_after_the_other_in_the_order_of_the_log() -> None:
+    log, copies = MemoryLog(partitions=PARTITIONS), Copies()
+    commands = [command("local/dev/app:1", "local/qa/app:1", f"image {number}") for number in range(10)]
+    await write(log, *commands)
+    run = worker(log, MemoryTable(), copies)
+    await start(run)
+
+    async def all_ended() -> bool:
+        return await ended(log) == [item.id for item in commands]
+
+    await eventually(all_ended, seconds=20, what="all outcomes in order")
+    await run.shell.close()
+    assert copies.started == [item.id for item in commands]
+    assert copies.most_running == 1
+
+
+async def test_no_more_copies_run_at_a_time_than_the_limit() -> None:
+    log, copies = MemoryLog(partitions=PARTITIONS), Copies(waiting=True)
+    count = limits.parallel_transfer_count * 2
+    await write(log, *(command("local/dev/app:1", f"local/qa/app:{number}", "one") for number in range(count)))
+    run = worker(log, MemoryTable(), copies)
+    await start(run)
+    await until(lambda: copies.running == limits.parallel_transfer_count, "the first copies")
+    copies.go.set()
+
+    async def all_ended() -> bool:
+        return len(await ended(log)) == count
+
+    await eventually(all_ended, seconds=20, what="all outcomes")
+    await run.shell.close()
+    assert copies.most_running == limits.parallel_transfer_count
+
+
+async def test_a_bug_in_a_copy_stops_the_worker_and_the_command_stays_pending() -> None:
+    log, table = MemoryLog(partitions=PARTITIONS), MemoryTable()
+    await write(log, ONE)
+
+    async def buggy(command_id: str, copy: CopyImage) -> TransferCompleted:
+        raise ZeroDivisionError(command_id, copy)
+
+    run = worker(log, table, buggy)
+    await start(run)
+    await until(lambda: bool(run.failures), "the failure")
+    await run.shell.close()
+    assert isinstance(run.failures[0], ZeroDivisionError)
+    copies = Copies()
+    second = worker(log, table, copies)
+    await second.shell.take_over(range(PARTITIONS))
+    await until(lambda: copies.started == [ONE.id], "the command driven again")
+    await second.shell.close()
+
+
+async def test_only_the_last_ended_commands_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ended_command_count", 3)
+    log, table, copies = MemoryLog(partitions=PARTITIONS), MemoryTable(), Copies()
+    await write(log, *(command("local/dev/app:1", "local/qa/app:1", f"image {number}") for number in range(8)))
+    run = worker(log, table, copies)
+    await start(run)
+
+    def remembered() -> int:
+        return sum(key.startswith(b"command ") for part in table.parts.values() for key in part)
+
+    await until(lambda: len(copies.started) == 8 and remembered() == 3, "three remembered")
+    await run.shell.close()
+
+
+async def test_what_is_no_command_is_a_dead_letter_and_the_next_is_carried_out() -> None:
+    log, copies = MemoryLog(partitions=PARTITIONS), Copies()
+    key = repository_key(Reference.parse("local/qa/app:1").repository)
+    await log.append(Append(COMMANDS, key, b"{"))
+    await log.append(Append(COMMANDS, key, encode(outcome(completed(ONE.id, ONE.data)))))
+    await write(log, ONE)
+    run = worker(log, MemoryTable(), copies)
+    await start(run)
+    await until(lambda: copies.started == [ONE.id], "the command")
+    await run.shell.close()
+    assert len(await all_records(log, DEADLETTERS)) == 2
