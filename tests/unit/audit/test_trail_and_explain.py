@@ -1,0 +1,138 @@
+"""The audit trail and explain, over a log in memory: why a tag did or did not move, and where it came from."""
+
+from schemas.catalogue import decode
+from schemas.envelope import Envelope
+from schemas.references import Frozen, Reference
+from streams.audit.explain import Explanation, explain
+from streams.audit.trail import trail
+from streams.folding import fold
+from streams.log import Append
+from streams.memory_log import MemoryLog
+from streams.topics import COMMANDS, EVENTS
+from tests.support.builders import (
+    completed,
+    deleted,
+    digest,
+    failed,
+    outcome,
+    policy,
+    published,
+    pushed,
+    record_events,
+    rule,
+)
+from tests.support.checkers import all_records
+from towline.policy.step import MemoryState
+
+PARTITIONS = 3
+DEV, QA = Reference.parse("first/dev/app:1-stable"), Reference.parse("first/qa/app:1-stable")
+POLICIES = published(
+    policy("to-qa", "first/dev/app", "first/qa/app", rule("ends-with", "-stable")),
+    policy("to-second", "first/qa/app", "second/app"),
+)
+
+
+class System:
+    """Folds what is recorded, as the evaluator would."""
+
+    def __init__(self) -> None:
+        self.log = MemoryLog(partitions=PARTITIONS)
+        self._states = [MemoryState() for _ in range(PARTITIONS)]
+        self._folded = [0] * PARTITIONS
+
+    async def record(self, *events: Envelope[Frozen]) -> None:
+        await record_events(self.log, *events, partitions=PARTITIONS)
+        for record in await all_records(self.log, EVENTS):
+            if record.offset >= self._folded[record.partition]:
+                folded = fold(self._states[record.partition], record, PARTITIONS)
+                self._states[record.partition].apply(folded.changes)
+                self._folded[record.partition] = record.offset + 1
+                await self.log.append_all([*folded.decisions, *folded.commands])
+
+    async def carry_out(self, *, failing: bool = False) -> None:
+        """End the commands that have no outcome."""
+        for record in await all_records(self.log, COMMANDS):
+            command = decode(record.value or b"")
+            end = failed if failing else completed
+            await self.record(outcome(end(command.id, command.data)))  # type: ignore[arg-type]
+
+    async def explain(self, reference: Reference) -> Explanation:
+        found = await explain(self.log, reference)
+        assert found is not None
+        return found
+
+
+async def test_a_push_is_explained_with_its_rules_and_where_it_went() -> None:
+    system = System()
+    await system.record(POLICIES, pushed(str(DEV), "one"))
+    pending = await system.explain(DEV)
+    assert [policy.outcome for policy in pending.policies] == ["pending"]
+    await system.carry_out()
+    done = await system.explain(DEV)
+    (found,) = done.policies
+    assert (done.digest, found.verdict, found.target, found.outcome) == (digest("one"), "promote", str(QA), "completed")
+    assert [rule.result for rule in found.rules] == ["holds"]
+    assert done.came_by.startswith("pushed by ci at ")
+
+
+async def test_a_tag_that_came_by_a_policy_says_from_where() -> None:
+    system = System()
+    await system.record(POLICIES, pushed(str(DEV), "one"))
+    await system.carry_out()
+    found = await system.explain(QA)
+    assert found.came_by.startswith(f"by policy to-qa from {DEV}")
+    assert [policy.policy for policy in found.policies] == ["to-second"]
+    # The registry's own webhook comes later and is ignored; it explains nothing.
+    await system.record(pushed(str(QA), "one"))
+    assert [policy.policy for policy in (await system.explain(QA)).policies] == ["to-second"]
+
+
+async def test_a_denial_is_explained_by_the_rule_that_failed() -> None:
+    system = System()
+    nightly = Reference.parse("first/dev/app:nightly")
+    await system.record(POLICIES, pushed(str(nightly), "one"))
+    (found,) = (await system.explain(nightly)).policies
+    assert (found.verdict, found.outcome) == ("deny", None)
+    assert [rule.result for rule in found.rules] == ["fails"]
+
+
+async def test_a_push_without_a_policy_is_explained_too() -> None:
+    system = System()
+    await system.record(pushed("first/other:1", "one"))
+    (found,) = (await system.explain(Reference.parse("first/other:1"))).policies
+    assert (found.policy, found.verdict) == (None, "ignore")
+
+
+async def test_a_transfer_that_failed_is_told_with_its_cause() -> None:
+    system = System()
+    await system.record(POLICIES, pushed(str(DEV), "one"))
+    await system.carry_out(failing=True)
+    (found,) = (await system.explain(DEV)).policies
+    assert (found.outcome, found.outcome_detail) == ("failed", "source-gone: no such manifest")
+    assert await explain(system.log, QA) is None, "nothing arrived there"
+
+
+async def test_what_the_log_does_not_know_and_what_was_deleted_is_said() -> None:
+    system = System()
+    await system.record(POLICIES, pushed(str(DEV), "one"), deleted(str(DEV)))
+    found = await system.explain(DEV)
+    assert (found.digest, found.policies) == (None, ())
+    assert found.came_by.startswith("deleted at ")
+    assert await explain(system.log, Reference.parse("first/never:1")) is None
+
+
+async def test_the_trail_has_each_record_once_and_each_effect_after_its_cause() -> None:
+    system = System()
+    await system.record(POLICIES, pushed(str(DEV), "one"))
+    await system.carry_out()
+    for record in await all_records(system.log, COMMANDS):
+        # A crash repeats a command.
+        await system.log.append(Append(COMMANDS, record.key, record.value or b""))
+    entries = await trail(system.log, DEV, QA)
+    kinds = [entry.type for entry in entries]
+    assert kinds.count("image.copy") == 2
+    assert kinds[:4] == ["image.pushed", "decision.made", "image.copy", "transfer.completed"]
+    ids = [entry.id for entry in entries]
+    assert len(ids) == len(set(ids))
+    for entry in entries:
+        assert entry.caused_by is None or entry.caused_by in ids[: ids.index(entry.id)]

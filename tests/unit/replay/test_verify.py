@@ -1,0 +1,141 @@
+"""``replay verify``: what is identical is said to be, and every difference is named with its place."""
+
+from dataclasses import replace
+
+import orjson
+import pytest
+
+from schemas.catalogue import decode, encode
+from schemas.decisions import Decision
+from schemas.envelope import Envelope
+from streams.log import Append
+from streams.memory_log import MemoryLog
+from streams.replay.verify import verify
+from streams.topics import DECISIONS, EVENTS
+from tests.support.builders import record_events
+from tests.support.checkers import all_records
+from tests.unit.agents.harness import PARTITIONS
+from tests.unit.agents.histories import AFTER_PUBLICATION, HISTORY
+from towline.policy.step import MemoryState
+
+
+async def decided_log(*, keep: int | None = None) -> tuple[MemoryLog, list[Append]]:
+    """A log with events, and the decisions that belong to it, which the caller writes."""
+    log = MemoryLog(partitions=PARTITIONS)
+    await record_events(log, *HISTORY, *AFTER_PUBLICATION, partitions=PARTITIONS)
+    decisions: list[Append] = []
+    for partition in range(PARTITIONS):
+        state = MemoryState()
+        for record in await all_records(log, EVENTS):
+            if record.partition == partition:
+                step = state.step(decode(record.value or b""))
+                decisions += [Append(DECISIONS, b"key", encode(item), partition) for item in step.decisions]
+    return log, decisions[:keep]
+
+
+async def written(decisions: list[Append], log: MemoryLog) -> MemoryLog:
+    await log.append_all(decisions)
+    return log
+
+
+def altered(append: Append, **changes: object) -> Append:
+    decision = decode(append.value)
+    assert isinstance(decision.data, Decision)
+    data = decision.data.model_copy(update=changes)
+    return replace(append, value=encode(Envelope(decision.id, decision.source, decision.subject, decision.time, data)))
+
+
+async def test_the_decisions_of_the_log_are_identical() -> None:
+    log, decisions = await decided_log()
+    result = await verify(await written(decisions, log), wait_seconds=0)
+    assert result.is_identical
+    assert result.decisions == len(decisions) > 5
+    assert result.events == len(await all_records(log, EVENTS))
+
+
+async def test_a_decision_that_was_repeated_with_the_same_bytes_counts_once() -> None:
+    log, decisions = await decided_log()
+    again = [decision for decision in decisions if decision.partition == decisions[0].partition]
+    result = await verify(await written([*decisions, *again], log), wait_seconds=0)
+    assert result.is_identical
+    assert (result.decisions, result.duplicates) == (len(decisions), len(again))
+
+
+async def test_a_decision_with_another_content_is_named_field_by_field() -> None:
+    log, decisions = await decided_log()
+    decisions[0] = altered(decisions[0], reason="because", verdict="promote")
+    result = await verify(await written(decisions, log), wait_seconds=0)
+    (difference,) = result.differences
+    assert not result.is_identical
+    assert (difference.kind, difference.decision_offset) == ("the decision is another one", 0)
+    assert set(difference.fields) <= {"data.reason", "data.verdict"}
+    assert difference.fields["data.reason"][1] == "because"
+
+
+async def test_a_decision_that_is_missing_in_the_middle_is_found() -> None:
+    log, decisions = await decided_log()
+    partition = max(range(PARTITIONS), key=lambda number: sum(item.partition == number for item in decisions))
+    gone = next(item for item in decisions if item.partition == partition)
+    result = await verify(await written([item for item in decisions if item is not gone], log), wait_seconds=0)
+    (difference,) = result.differences
+    assert (difference.partition, difference.decision_offset) == (partition, 0)
+    event = orjson.loads(gone.value)["data"]["event_id"]
+    records = {record.offset: record for record in await all_records(log, EVENTS) if record.partition == partition}
+    assert difference.event_offset is not None
+    assert decode(records[difference.event_offset].value or b"").id == event
+
+
+async def test_decisions_that_are_not_made_yet_are_counted_and_are_no_match() -> None:
+    log, decisions = await decided_log(keep=0)
+    result = await verify(await written(decisions, log), wait_seconds=0)
+    assert result.undecided > 5
+    assert not result.is_identical
+    assert result.differences == []
+
+
+async def test_a_decision_that_no_event_leads_to_is_found() -> None:
+    log, decisions = await decided_log()
+    invented = altered(decisions[-1], reason="invented")
+    result = await verify(await written([*decisions, invented], log), wait_seconds=0)
+    (difference,) = result.differences
+    assert difference.kind == "no event leads to this decision"
+
+
+async def test_unusable_events_are_counted_and_lead_to_nothing() -> None:
+    log, decisions = await decided_log()
+    await log.append(Append(EVENTS, b"x", b"{", 0))
+    result = await verify(await written(decisions, log), wait_seconds=0)
+    assert result.is_identical
+    assert result.unusable == 1
+
+
+async def test_verifying_writes_nothing() -> None:
+    log, decisions = await decided_log()
+    await written(decisions, log)
+
+    async def refuse(record: Append) -> None:
+        pytest.fail(f"wrote to {record.topic}")
+
+    log.before_append = refuse
+    assert (await verify(log, wait_seconds=0)).is_identical
+
+
+class Slow(MemoryLog):
+    """Decides while it is being verified."""
+
+    late: list[Append]
+
+    async def high_watermark(self, topic: str, partition: int) -> int:
+        if topic == DECISIONS and self.late:
+            await self.append(self.late.pop(0))
+        return await super().high_watermark(topic, partition)
+
+
+async def test_an_evaluator_that_is_a_little_behind_is_waited_for() -> None:
+    events, decisions = await decided_log()
+    log = Slow(partitions=PARTITIONS)
+    log.late = decisions
+    for record in await all_records(events, EVENTS):
+        await log.append(Append(EVENTS, record.key, record.value or b"", record.partition))
+    result = await verify(log, wait_seconds=30)
+    assert result.is_identical
