@@ -6,8 +6,10 @@ from schemas.events import Revision
 from schemas.references import Count, Digest, Frozen, Reference
 
 Verdict = Literal["promote", "mirror", "hold", "deny", "ignore"]
-"""``promote`` and ``mirror`` act; ``hold`` waits for a fact; ``deny`` names the rule that failed; ``ignore``: there is no
-policy, or nothing new."""
+"""``promote`` and ``mirror`` act; ``hold`` waits for a fact; ``deny`` names the rule that failed.
+
+``ignore``: there is no policy, or nothing new.
+"""
 
 Holding = Literal["holds", "fails", "waits"]
 """The three values of a rule. ``waits``: the fact is not yet known."""
