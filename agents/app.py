@@ -60,7 +60,8 @@ def make_app(app_id: str, settings: Settings, partitions: int) -> faust.App:
         stream_recovery_delay=0.0,
         consumer_auto_offset_reset="earliest",
     )
-    for name in ("faust", "aiokafka", "mode"):
+    # A table of ours logs under the name of its module what is Faust's to say.
+    for name in ("faust", "aiokafka", "mode", StateTable.__module__):
         logging.getLogger(name).setLevel(settings.worker.log_level.upper())
     return app
 
