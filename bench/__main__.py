@@ -1,0 +1,51 @@
+"""``python -m bench [NAME]``: runs the benchmarks, or one, and prints one JSON object a line for each."""
+
+import json
+import statistics
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench.decisions import decision_vs_policies
+from bench.replay import replay_vs_read
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """One number: how it is measured, what it is compared with, and what it should be."""
+
+    run: Callable[[int], list[float]]
+    target: float
+    unit: str
+    peer: str
+
+
+RUNS = 5
+BENCHMARKS = {
+    "decision_vs_policies": Benchmark(decision_vs_policies, 1.2, "ratio", "a decision with 10 policies (at most)"),
+    "replay_vs_read": Benchmark(replay_vs_read, 0.5, "ratio", "aiokafka getmany and orjson.loads (at least)"),
+}
+
+
+def main() -> int:
+    names = sys.argv[1:] or list(BENCHMARKS)
+    for name in names:
+        benchmark = BENCHMARKS.get(name)
+        if benchmark is None:
+            sys.stderr.write(f"no benchmark {name!r}; there are: {', '.join(BENCHMARKS)}\n")
+            return 2
+        runs = [round(value, 3) for value in benchmark.run(RUNS)]
+        line = {
+            "bench": name,
+            "value": statistics.median(runs),
+            "target": benchmark.target,
+            "unit": benchmark.unit,
+            "peer": benchmark.peer,
+            "runs": runs,
+        }
+        print(json.dumps(line), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
