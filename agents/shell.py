@@ -145,6 +145,9 @@ class _PartitionWorker:
     async def stop(self) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        # Whoever waits for room in the queue must go on: Faust hands over the records of all partitions one by one.
+        while not self.queue.empty():
+            self.queue.get_nowait()
 
     async def _run(self) -> None:
         try:

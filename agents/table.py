@@ -53,7 +53,8 @@ class StateTable(faust.Table[bytes, bytes]):
         super().apply_changelog_batch(kept)
         for event in events:
             tp = event.message.tp
-            if event.message.offset > (self.data.persisted_offset(tp) or -1):
+            persisted = self.data.persisted_offset(tp)
+            if persisted is None or event.message.offset > persisted:
                 self.data.set_persisted_offset(tp, event.message.offset)
 
     def _is_newest(self, event: Any, newest: dict[tuple[int, bytes], int]) -> bool:

@@ -271,6 +271,29 @@ async def test_a_partition_that_is_given_up_leaves_its_work_to_the_next_owner(un
     assert await decision_values(log) == undisturbed
 
 
+async def test_whoever_waits_for_room_goes_on_when_the_partition_is_given_up() -> None:
+    log = MemoryLog(partitions=PARTITIONS)
+    await record_events(log, pushed("local/dev/app:1", "one"), partitions=PARTITIONS)
+    (record,) = await all_records(log, EVENTS)
+    run = Run(log, MemoryTable(), failpoints="evaluator.decided:hang@1+1000")
+    many = limits.batch_record_count * 4
+
+    async def hand_over() -> None:
+        for _ in range(many):
+            await run.deliver(record)
+
+    handing = asyncio.create_task(hand_over())
+    done, _ = await asyncio.wait([handing], timeout=0.2)
+    assert not done, "the queue has no bound"
+    await run.shell.give_up([record.partition])
+    # What is left goes to the next life of the partition, which hangs as well.
+    done, _ = await asyncio.wait([handing], timeout=0.2)
+    await run.shell.give_up([record.partition])
+    async with asyncio.timeout(10):
+        await handing
+    await run.shell.close()
+
+
 async def test_after_it_was_closed_nothing_is_taken_in() -> None:
     log, table = await written_log(), MemoryTable()
     run = Run(log, table)
