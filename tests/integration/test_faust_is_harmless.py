@@ -89,6 +89,20 @@ async def test_two_workers_one_killed_midway_decide_every_event_exactly_once(one
     await assert_each_decided_once(one, events)
 
 
+async def test_a_rebalance_in_the_middle_of_a_backlog_stops_nobody(one: System) -> None:
+    events = pushes(6000)
+    # A second for each batch, so that its queues are full when the other one joins.
+    await one.start("evaluate", name="first", failpoints="evaluator.decided:delay@1+1000000")
+    await one.apply(POLICIES)
+    await one.push(events)
+    await one.decided(events[:10])
+    second = await one.start("evaluate", name="second")
+    await one.decided(events[:5000])
+    await second.terminate()
+    await one.decided(events)
+    await assert_each_decided_once(one, events)
+
+
 DROP_FIFTY = "evaluator.fetched:drop@60+49"
 
 
