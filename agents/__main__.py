@@ -67,7 +67,7 @@ async def _evaluate(settings: Settings, log: EventLog, failure: _Failure) -> Non
     def shell_of(handler: Evaluator | Intake, table: FaustTable) -> Shell:
         return Shell(handler, table, log, failpoints, failure)
 
-    evaluator, intake = Evaluator(partitions), Intake(partitions)
+    evaluator, intake = Evaluator(partitions), Intake()
     shells = {
         handler.topic: attach(
             app, Attachment(handler.name, handler.topic, table, partial(shell_of, handler)), partitions

@@ -16,16 +16,13 @@ class Intake:
     name = "intake"
     topic = INBOUND
 
-    def __init__(self, partitions: int) -> None:
-        self._partitions = partitions
-
     async def handle(self, state: PartitionState, record: LogRecord) -> list[Append]:  # noqa: ARG002 - a Handler's
         """Return the events of a record, or its dead letter."""
         try:
             events = events_from_record(record, arrived_at(record))
         except UnusableInputError as error:
             return [dead_letter(record, str(error))]
-        return [event_append(event, self._partitions) for event in events]
+        return [event_append(event) for event in events]
 
     async def opened(self, state: PartitionState) -> None:
         """Nothing is left over from before."""

@@ -116,7 +116,7 @@ class Transferrer:
 
     async def _run(self, job: Job) -> None:
         outcome = await self._carry_out(job.command_id, job.command)
-        append = event_append(_outcome_event(outcome), self._event_partitions)
+        append = event_append(_outcome_event(outcome))
         await retrying(partial(self._log.append, append))
         await self._failpoints.hit("transferrer.outcome_acked")
         if self.submit is not None:

@@ -73,7 +73,7 @@ async def publish(
         time=now,
         data=PolicyProposed(replaces=replaces, set=policies, actor=actor),
     )
-    position = await log.append(event_append(proposal, partitions))
+    position = await log.append(event_append(proposal))
     starts[PROPOSAL_PARTITION] = position.offset + 1
     try:
         async with asyncio.timeout(timeout_seconds):

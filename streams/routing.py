@@ -39,18 +39,18 @@ def home_partition(event: Envelope[Frozen], partitions: int) -> int | None:
     return PROPOSAL_PARTITION if isinstance(event.data, PolicyProposed) else None
 
 
-def event_append(event: Envelope[Frozen], partitions: int) -> Append:
+def event_append(event: Envelope[Frozen]) -> Append:
     """Return the append that brings an event of one partition into the log.
 
     Raises:
         ValueError: the event is one that goes to every partition.
     """
-    partition = home_partition(event, partitions)
-    if partition is None:
-        raise ValueError(f"{event.id} is broadcast")
     repository = repository_of(event)
-    key = POLICIES_KEY if repository is None else repository_key(repository)
-    return Append(EVENTS, key, encode(event), partition)
+    if repository is not None:
+        return Append(EVENTS, repository_key(repository), encode(event))
+    if isinstance(event.data, PolicyProposed):
+        return Append(EVENTS, POLICIES_KEY, encode(event), PROPOSAL_PARTITION)
+    raise ValueError(f"{event.subject} goes to every partition")
 
 
 def broadcast_appends(event: Envelope[Frozen], key: bytes, partitions: int) -> list[Append]:

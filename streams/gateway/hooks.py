@@ -7,13 +7,12 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from schemas.catalogue import encode
 from schemas.instants import format_instant
 from streams.gateway.answers import RefusedError, log_unavailable
 from streams.gateway.body import check_declared, read_body
 from streams.gateway.senders import Senders
-from streams.log import Append, EventLog
-from streams.topics import EVENTS, repository_key
+from streams.log import EventLog
+from streams.routing import event_append
 from towline.dialects import Delivery, Translation, translate
 from towline.dialects.recording import record
 from towline.errors import LogError, UnusableInputError
@@ -70,9 +69,7 @@ class Hooks:
         if not events:
             return []
         try:
-            await self._log.append_all(
-                [Append(EVENTS, repository_key(event.data.repository), encode(event)) for event in events]
-            )
+            await self._log.append_all([event_append(event) for event in events])
         except LogError as error:
             if error.retryable:
                 raise log_unavailable() from error

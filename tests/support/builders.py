@@ -1,5 +1,6 @@
 """Small builders of events, policies and digests. Deterministic: equal calls make equal bytes."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from schemas.canonical import content_id, sha256_hex
@@ -149,8 +150,9 @@ def _outcome(command_id: str, copy: CopyImage) -> dict[str, object]:
 
 def appends_of(event: Envelope[Frozen], partitions: int) -> list[Append]:
     """Return what brings an event into the log: one append, or one for each partition when it is broadcast."""
-    if home_partition(event, partitions) is not None:
-        return [event_append(event, partitions)]
+    home = home_partition(event, partitions)
+    if home is not None:
+        return [replace(event_append(event), partition=home)]
     key = CLOCK_KEY if isinstance(event.data, ClockTicked) else POLICIES_KEY
     return broadcast_appends(event, key, partitions)
 

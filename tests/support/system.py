@@ -108,7 +108,7 @@ class System:
 
     async def push(self, events: Sequence[Envelope[Frozen]]) -> None:
         """Put events into the log."""
-        await self.log.append_all([event_append(event, PARTITIONS) for event in events])
+        await self.log.append_all([event_append(event) for event in events])
 
     async def records(self, topic: str) -> list[Recorded]:
         """Everything that a topic holds now, partition by partition."""

@@ -10,9 +10,8 @@ from agents.shell import Handler
 from agents.table import MemoryTable
 from streams.log import Append, LogRecord
 from streams.memory_log import MemoryLog
-from streams.routing import event_append
 from streams.topics import DEADLETTERS, DECISIONS, EVENTS
-from tests.support.builders import pushed, record_events
+from tests.support.builders import appends_of, pushed, record_events
 from tests.support.checkers import all_records, check_all, check_determinism, check_exactly_once_by_id, check_order
 from tests.unit.agents.harness import PARTITIONS, Run, TearingTable, until, without_waits
 from tests.unit.agents.histories import AFTER_PUBLICATION, HISTORY
@@ -224,7 +223,7 @@ async def test_poison_is_one_dead_letter_with_its_reason_and_what_follows_is_dec
 async def test_an_event_where_it_does_not_belong_is_a_dead_letter() -> None:
     log = MemoryLog(partitions=PARTITIONS)
     event = pushed("local/dev/app:1.0", "one")
-    right = event_append(event, PARTITIONS)
+    (right,) = appends_of(event, PARTITIONS)
     wrong = ((right.partition or 0) + 1) % PARTITIONS
     await log.append(Append(EVENTS, right.key, right.value, wrong))
     await finish(log, MemoryTable(), [])

@@ -127,7 +127,7 @@ async def test_a_command_whose_outcome_is_in_the_log_is_not_carried_out_again() 
     await until(lambda: copies.running == 1, "the copy")
     await first.shell.close()
     # The first owner wrote the outcome and died before the table knew it.
-    await log.append(event_append(outcome(completed(ONE.id, ONE.data)), PARTITIONS))
+    await log.append(event_append(outcome(completed(ONE.id, ONE.data))))
     again = Copies()
     second = worker(log, table, again)
     await start(second)
