@@ -119,6 +119,7 @@ def _config(
     }
     if notify:
         config["notifications"] = {
+            "events": {"includereferences": True},
             "endpoints": [
                 {
                     "name": f"endpoint{number}",
@@ -129,7 +130,7 @@ def _config(
                     "backoff": "200ms",
                 }
                 for number, endpoint in enumerate(notify)
-            ]
+            ],
         }
     if basic:
         config["auth"] = {"htpasswd": {"realm": "tests, quoted", "path": str(folder / "htpasswd")}}

@@ -24,9 +24,8 @@ async def post_json(url: str, body: Any, headers: Mapping[str, str]) -> None:
     """
     async with open_http() as http:
         try:
-            response = await http.post(
-                url, content=orjson.dumps(body), headers={"content-type": "application/json", **headers}
-            )
+            chosen = {"content-type": "application/json"} | {name.lower(): value for name, value in headers.items()}
+            response = await http.post(url, content=orjson.dumps(body), headers=chosen)
         except TRANSPORT_ERRORS as error:
             raise DeliveryError(f"POST {redact_url(url)}: {type(error).__name__}") from error
     if not response.is_success:
