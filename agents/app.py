@@ -50,6 +50,8 @@ def make_app(app_id: str, settings: Settings, partitions: int) -> faust.App:
         broker_commit_interval=settings.worker.commit_interval_seconds,
         broker_session_timeout=settings.worker.session_timeout_seconds,
         broker_heartbeat_interval=settings.worker.session_timeout_seconds / 4,
+        # How long a group waits for members that were about to join when they died.
+        broker_rebalance_timeout=settings.worker.session_timeout_seconds,
         broker_max_poll_interval=300.0,
         consumer_max_fetch_size=limits.record_bytes,
         producer_max_request_size=limits.record_bytes,

@@ -153,12 +153,20 @@ class _PartitionWorker:
         try:
             await self._open()
             while True:
-                await self._take(await self._batch())
+                if batch := await self._batch():
+                    await self._take(batch)
+                else:
+                    await self._catch_up()
         except Exception as error:
             self._on_failure(error)
 
     async def _batch(self) -> list[_Work]:
-        batch = [await self.queue.get()]
+        """Return what is queued, or nothing when nothing came for a while."""
+        try:
+            async with asyncio.timeout(limits.idle_check_seconds):
+                batch = [await self.queue.get()]
+        except TimeoutError:
+            return []
         while len(batch) < limits.batch_record_count and not self.queue.empty():
             batch.append(self.queue.get_nowait())
         return batch
@@ -214,6 +222,15 @@ class _PartitionWorker:
         if applied != self._state.applied or self._state.is_changed:
             await self._state.commit(applied)
         await self._handler.committed(self._state)
+
+    async def _catch_up(self) -> None:
+        """Apply what the log has and nobody handed over.
+
+        When Faust loses the last record of a partition, no later one tells of the gap.
+        """
+        end = await retrying(partial(self._log.high_watermark, self._handler.topic, self._state.partition))
+        if end > self._state.applied + 1 and not await self._failpoints.hit("shell.guard"):
+            await self._heal(end, with_effects=True)
 
     async def _heal(self, stop: int, *, with_effects: bool) -> None:
         """Apply what the log has between the applied offset and ``stop``."""

@@ -79,6 +79,10 @@ batch_record_count: Final = 200
 #: Records that heal one gap in one go.
 heal_record_count: Final = 500
 
+#: How long a partition is quiet until the shell looks at the log for what nobody handed over: the time that a lost last
+#: record waits. Two small requests for each quiet partition and look.
+idle_check_seconds: Final = 5.0
+
 #: How often the shell tries an infrastructure failure again before it stops the process without acknowledging.
 shell_attempt_count: Final = 6
 

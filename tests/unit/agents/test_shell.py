@@ -15,6 +15,7 @@ from tests.support.builders import appends_of, pushed, record_events
 from tests.support.checkers import all_records, check_all, check_determinism, check_exactly_once_by_id, check_order
 from tests.unit.agents.harness import PARTITIONS, Run, TearingTable, until, without_waits
 from tests.unit.agents.histories import AFTER_PUBLICATION, HISTORY
+from tests.support.waiting import eventually
 from towline import limits
 from towline.errors import LogError, LogUnavailableError
 from towline.failpoints import Failpoints
@@ -117,6 +118,22 @@ async def test_without_the_guard_a_lost_record_stays_lost(undisturbed: set[bytes
     await run.drain(losing=losing)
     await run.shell.close()
     assert await decision_values(log) != undisturbed
+
+
+async def test_a_last_record_that_the_consumer_lost_is_found_without_a_later_one(
+    monkeypatch: pytest.MonkeyPatch, undisturbed: set[bytes]
+) -> None:
+    monkeypatch.setattr(limits, "idle_check_seconds", 0.01)
+    log = await written_log()
+    run = Run(log, MemoryTable())
+    await run.shell.take_over(range(PARTITIONS))
+
+    async def all_decided() -> bool:
+        return await decision_values(log) == undisturbed
+
+    await eventually(all_decided, seconds=20, what="decisions on records that were never handed over")
+    await run.shell.close()
+    assert run.failures == []
 
 
 async def test_a_record_that_comes_twice_has_no_effect_the_second_time() -> None:
