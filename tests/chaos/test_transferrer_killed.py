@@ -127,3 +127,13 @@ async def each_command_ended_once(stage: Stage) -> bool:
         by_command.setdefault(outcome.command_id, set()).add(type(outcome).__name__)
     assert set(by_command) <= commands
     return set(by_command) == commands and all(len(kinds) == 1 for kinds in by_command.values())
+
+
+async def test_a_command_that_the_consumer_loses_is_carried_out_although_no_other_follows(stage: Stage) -> None:
+    """Kills make Faust lose the first command after a restart now and then; here every command is lost."""
+    image = await push_image(stage.registries("source"), DEV.name, TAG, [b"lost on the way"])
+    await stage.one.start("transfer", name="losing", failpoints="transferrer.fetched:drop@1+1000000")
+    await stage.one.push([arrival(image, "lost")])
+    await eventually(lambda: arrived(stage, image), seconds=60, what=f"{image.digest} at the target")
+    await eventually(lambda: each_command_ended_once(stage), seconds=60, what="an outcome for each command")
+    await stage.one.running.pop().kill()

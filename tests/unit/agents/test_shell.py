@@ -13,9 +13,9 @@ from streams.memory_log import MemoryLog
 from streams.topics import DEADLETTERS, DECISIONS, EVENTS
 from tests.support.builders import appends_of, pushed, record_events
 from tests.support.checkers import all_records, check_all, check_determinism, check_exactly_once_by_id, check_order
+from tests.support.waiting import eventually
 from tests.unit.agents.harness import PARTITIONS, Run, TearingTable, until, without_waits
 from tests.unit.agents.histories import AFTER_PUBLICATION, HISTORY
-from tests.support.waiting import eventually
 from towline import limits
 from towline.errors import LogError, LogUnavailableError
 from towline.failpoints import Failpoints
