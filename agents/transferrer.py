@@ -5,20 +5,15 @@ each target tag. What a crash interrupts is driven again at start, unless its ou
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from functools import partial
 
-from agents.partition_state import PartitionState
+from agents.outcomes import ended_since, outcome_event
+from agents.partition_state import NOTHING_APPLIED, PartitionState
 from agents.pool import Job, TransferPool
 from agents.retry import retrying
-from schemas.canonical import content_id
 from schemas.catalogue import UnreadableRecordError, decode, encode
 from schemas.commands import CopyImage
-from schemas.envelope import Envelope
 from schemas.events import TransferCompleted, TransferFailed, TransferSkipped
-from schemas.instants import format_instant
-from schemas.outcomes import Outcome
-from schemas.references import Frozen
 from streams.deadletters import dead_letter
 from streams.log import Append, EventLog, LogRecord
 from streams.routing import event_append
@@ -27,7 +22,6 @@ from towline import limits
 from towline.failpoints import Failpoints
 from towline.policy.state import Value
 
-TRANSFERRER_SOURCE = "towline/transferrer"
 _COMMAND = "command "
 
 CarryOut = Callable[[str, CopyImage], Awaitable[TransferCompleted | TransferSkipped | TransferFailed]]
@@ -54,6 +48,11 @@ class Transferrer:
         self._failpoints = failpoints
         self._accepted: dict[int, list[Job]] = {}
         self._ended: dict[int, list[str]] = {}
+        #: For each open partition, the offset from which on no command can have been carried out before: a table that
+        #: was lost, or is being rebuilt, does not know which ones were.
+        self._certain_from: dict[int, int] = {}
+        #: What had ended before, by partition of the commands and of the log; only while that is not certain.
+        self._ended_before: dict[tuple[int, int], frozenset[str]] = {}
         #: Where the log's partitions end, asked once for each batch of commands: an older answer is right too.
         self._event_ends: dict[int, int] = {}
         self.pool = TransferPool(self._run, on_failure)
@@ -70,6 +69,11 @@ class Transferrer:
             return [dead_letter(record, f"{envelope.subject} is not a command")]
         if state.get(_COMMAND + envelope.id) is None:
             job = Job(record.partition, envelope.id, envelope.data)
+            if record.offset < self._certain_from.get(record.partition, record.offset + 1) and await self._has_ended(
+                job
+            ):
+                self._end(job.command_id, state)
+                return []
             # Its outcome can only stand behind what the log of the target holds now: that bounds the search at start.
             state.put(
                 _COMMAND + envelope.id,
@@ -93,11 +97,17 @@ class Transferrer:
             home = self._home(job)
             since[home] = min(since.get(home, value["outcome_since"]), value["outcome_since"])
         for home, start in since.items():
-            for command_id in await retrying(partial(self._outcomes, home, start)):
+            for command_id in await retrying(partial(ended_since, self._log, home, start)):
                 if pending.pop(command_id, None) is not None:
                     state.put(_COMMAND + command_id, _ENDED)
                     ended.append(_COMMAND + command_id)
         self._ended[state.partition] = ended
+        self._accepted.pop(state.partition, None)
+        self._certain_from[state.partition] = (
+            await retrying(partial(self._log.high_watermark, COMMANDS, state.partition))
+            if state.applied == NOTHING_APPLIED
+            else 0
+        )
         if state.is_changed:
             await state.commit(state.applied)
         for job in pending.values():
@@ -106,17 +116,25 @@ class Transferrer:
     async def committed(self, state: PartitionState) -> None:
         """Begin what is now safe in the table."""
         self._event_ends.clear()
+        certain_from = self._certain_from.get(state.partition)
+        if certain_from is None:
+            return  # The state is being rebuilt; what is left to do begins when it is open.
+        if state.applied + 1 >= certain_from:
+            self._forget_before(state.partition)
         for job in self._accepted.pop(state.partition, ()):
             self.pool.add(job)
 
     async def closed(self, partition: int) -> None:
         """Stop the copies of a partition; its next owner drives them again."""
         self._accepted.pop(partition, None)
+        self._ended.pop(partition, None)
+        self._certain_from.pop(partition, None)
+        self._forget_before(partition)
         await self.pool.drop(partition)
 
     async def _run(self, job: Job) -> None:
         outcome = await self._carry_out(job.command_id, job.command)
-        append = event_append(_outcome_event(outcome))
+        append = event_append(outcome_event(outcome))
         await retrying(partial(self._log.append, append))
         await self._failpoints.hit("transferrer.outcome_acked")
         if self.submit is not None:
@@ -131,6 +149,17 @@ class Transferrer:
         while len(ended) > limits.ended_command_count:
             state.put(ended.pop(0), None)
 
+    async def _has_ended(self, job: Job) -> bool:
+        place = (job.partition, self._home(job))
+        if place not in self._ended_before:
+            found = await retrying(partial(ended_since, self._log, place[1]))
+            self._ended_before[place] = frozenset(found)
+        return job.command_id in self._ended_before[place]
+
+    def _forget_before(self, partition: int) -> None:
+        for place in [place for place in self._ended_before if place[0] == partition]:
+            del self._ended_before[place]
+
     def _home(self, job: Job) -> int:
         return partition_for(repository_key(job.command.target.repository), self._event_partitions)
 
@@ -138,18 +167,6 @@ class Transferrer:
         if partition not in self._event_ends:
             self._event_ends[partition] = await retrying(partial(self._log.high_watermark, EVENTS, partition))
         return self._event_ends[partition]
-
-    async def _outcomes(self, partition: int, start: int) -> list[str]:
-        end = await self._log.high_watermark(EVENTS, partition)
-        found = []
-        async for record in self._log.read(EVENTS, partition, start, end):
-            try:
-                data: Frozen = decode(record.value or b"").data
-            except UnreadableRecordError:
-                continue  # The evaluator makes its dead letter; an outcome it is not.
-            if isinstance(data, Outcome):
-                found.append(data.command_id)
-        return found
 
 
 _ENDED: Value = {"ended": True}
@@ -160,15 +177,3 @@ def _job(partition: int, value: Value) -> Job:
     if not isinstance(envelope.data, CopyImage):
         raise TypeError(f"the table of commands holds {envelope.subject}, which is none")
     return Job(partition, envelope.id, envelope.data)
-
-
-def _outcome_event(
-    outcome: TransferCompleted | TransferSkipped | TransferFailed,
-) -> Envelope[TransferCompleted | TransferSkipped | TransferFailed]:
-    return Envelope(
-        id=content_id(outcome.command_id, "outcome"),
-        source=TRANSFERRER_SOURCE,
-        subject=str(outcome.target),
-        time=format_instant(datetime.now(UTC)),
-        data=outcome,
-    )
