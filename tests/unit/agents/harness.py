@@ -11,7 +11,8 @@ from functools import partial
 import pytest
 
 from agents.evaluator import Evaluator
-from agents.shell import Handler, Shell
+from agents.partition_worker import Handler
+from agents.shell import Shell
 from agents.table import Entry, MemoryTable, Table
 from streams.log import EventLog, LogRecord
 from towline import limits

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from agents.partition_state import JOURNAL_KEY, PartitionState, StateMismatchError
-from agents.shell import Handler
+from agents.partition_worker import Handler
 from agents.table import MemoryTable
 from streams.log import Append, LogRecord
 from streams.memory_log import MemoryLog

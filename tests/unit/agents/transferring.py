@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from agents.shell import Handler
+from agents.partition_worker import Handler
 from agents.table import Table
 from agents.transferrer import CarryOut, Transferrer
 from schemas.catalogue import decode, encode
