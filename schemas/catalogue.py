@@ -107,6 +107,8 @@ def decode(value: bytes) -> Envelope[Frozen]:
         content = model.model_validate_json(orjson.dumps(data))
     except ValidationError as error:
         raise UnreadableRecordError(describe(error, "data")) from None
+    except orjson.JSONEncodeError as error:  # Such as a number of more than 64 bits, which none of ours has.
+        raise UnreadableRecordError(f"data: {error}") from None
     return Envelope(id=wire.id, source=wire.source, subject=wire.subject, time=wire.time, data=content)
 
 

@@ -59,14 +59,25 @@ def template_problem(template: str) -> str | None:
 
 
 def resolve_tag(template: str, source_tag: str, moment: datetime) -> str:
-    """Return the text that a template stands for at ``moment`` (aware, UTC). It may still break the tag grammar."""
-    return _DIRECTIVE.sub(lambda match: source_tag if match[1] == "n" else _DIRECTIVES[match[1]](moment), template)
+    """Return the text that a template stands for at ``moment`` (aware, UTC). It may still break the tag grammar.
+
+    Raises:
+        ValueError: the template has an unknown directive. The check at apply refuses those; the log is not bound by it.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in DIRECTIVES:
+            raise ValueError(f"%{match[1]} is not a directive")
+        return source_tag if match[1] == "n" else _DIRECTIVES[match[1]](moment)
+
+    return _DIRECTIVE.sub(value, template)
 
 
 def resolve_target(template: str, source: Reference, target: Repository, moment: datetime) -> Reference:
     """Return where a policy puts the source tag.
 
     Raises:
-        ValueError: the resolved text is no valid tag, for example because it is longer than 128 characters.
+        ValueError: the template has an unknown directive, or the resolved text is no valid tag, for example because it
+            is longer than 128 characters.
     """
     return Reference.parse(f"{target}:{resolve_tag(template, source.tag, moment)}")
