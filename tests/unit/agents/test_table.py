@@ -69,8 +69,8 @@ def store() -> Store:
 @pytest.fixture
 def changelog(store: Store) -> Changelog:
     # Made without its app: of the table, recovery uses nothing but its store.
-    table = object.__new__(StateTable)
-    vars(table).update(_data=store, _to_key=None, _to_value=None)
+    table: Any = object.__new__(StateTable)
+    table._data, table._to_key, table._to_value = store, None, None
     return Changelog(table)
 
 
