@@ -69,9 +69,7 @@ class Transferrer:
             return [dead_letter(record, f"{envelope.subject} is not a command")]
         if state.get(_COMMAND + envelope.id) is None:
             job = Job(record.partition, envelope.id, envelope.data)
-            if record.offset < self._certain_from.get(record.partition, record.offset + 1) and await self._has_ended(
-                job
-            ):
+            if await self._ended_earlier(job, record.offset):
                 self._end(job.command_id, state)
                 return []
             # Its outcome can only stand behind what the log of the target holds now: that bounds the search at start.
@@ -149,7 +147,11 @@ class Transferrer:
         while len(ended) > limits.ended_command_count:
             state.put(ended.pop(0), None)
 
-    async def _has_ended(self, job: Job) -> bool:
+    async def _ended_earlier(self, job: Job, offset: int) -> bool:
+        """Tell whether a command that the table does not know has its outcome in the log."""
+        certain_from = self._certain_from.get(job.partition)
+        if certain_from is not None and offset >= certain_from:
+            return False
         place = (job.partition, self._home(job))
         if place not in self._ended_before:
             found = await retrying(partial(ended_since, self._log, place[1]))
