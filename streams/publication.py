@@ -60,11 +60,13 @@ async def publish(
 
     Raises:
         RevisionConflictError: another set replaced that revision first.
+        MisuseError: there is no such revision yet; nothing was proposed.
         NoAnswerError: no evaluator took the proposal up in time. It stays in the log: when one starts, it decides.
         LogUnavailableError: the log cannot be reached.
     """
     partitions = await log.partitions(EVENTS)
     starts = {partition: await log.high_watermark(EVENTS, partition) for partition in range(partitions)}
+    await _check_in_force(log, replaces)
     now = format_instant(datetime.now(UTC))
     proposal = Envelope(
         id=content_id("policy.proposed", str(replaces), policies.digest, actor, now),
@@ -73,8 +75,7 @@ async def publish(
         time=now,
         data=PolicyProposed(replaces=replaces, set=policies, actor=actor),
     )
-    position = await log.append(event_append(proposal))
-    starts[PROPOSAL_PARTITION] = position.offset + 1
+    await log.append(event_append(proposal))
     try:
         async with asyncio.timeout(timeout_seconds):
             await _until_everywhere(log, proposal.id, replaces, starts, progress)
@@ -86,11 +87,19 @@ async def publish(
     return replaces + 1
 
 
+async def _check_in_force(log: EventLog, replaces: int) -> None:
+    newest = 0
+    async for item in recorded(log, EVENTS, PROPOSAL_PARTITION):
+        if isinstance(data := item.envelope.data, PolicyPublished):
+            _refuse_if_other(data, None, replaces)
+            newest = max(newest, data.revision)
+    if newest < replaces:
+        raise MisuseError(f"there is no revision {replaces} to replace: revision {newest} is in force")
+
+
 async def _until_everywhere(
     log: EventLog, proposal_id: str, replaces: int, starts: dict[int, int], progress: Callable[[int, int], None]
 ) -> None:
-    if (newest := await policies_in_force(log)).revision > replaces:
-        await _refuse_if_other(newest.published, proposal_id, replaces)
     missing = set(starts)
     async with aclosing(log.follow(EVENTS, starts)) as records:
         async for record in records:
@@ -100,21 +109,17 @@ async def _until_everywhere(
                 continue
             if not isinstance(data, PolicyPublished) or data.revision <= replaces:
                 continue
-            if data.proposal_id != proposal_id and data.revision == replaces + 1:
-                raise RevisionConflictError(_conflict(data, replaces))
+            _refuse_if_other(data, proposal_id, replaces)
             missing.discard(record.partition)
             progress(len(starts) - len(missing), len(starts))
             if not missing:
                 return
 
 
-async def _refuse_if_other(published: Envelope[PolicyPublished] | None, proposal_id: str, replaces: int) -> None:
-    if published is not None and published.data.proposal_id != proposal_id:
-        raise RevisionConflictError(_conflict(published.data, replaces))
-
-
-def _conflict(other: PolicyPublished, replaces: int) -> str:
-    return (
-        f"revision {replaces} was replaced first, by revision {other.revision} of {other.actor}: look at it with "
-        "`towline policy show`, then apply again"
-    )
+def _refuse_if_other(published: PolicyPublished, proposal_id: str | None, replaces: int) -> None:
+    # Who took the next number decides, not what is newest: ours may be replaced in its turn before we see it.
+    if published.revision == replaces + 1 and published.proposal_id != proposal_id:
+        raise RevisionConflictError(
+            f"revision {replaces} was replaced first, by revision {published.revision} of {published.actor}: look at "
+            "what is in force now with `towline policy show`, then apply again"
+        )
