@@ -9,7 +9,7 @@ import pytest
 from schemas.descriptors import DOCKER_SCHEMA1, Descriptor
 from schemas.events import TransferCompleted
 from streams.local_registry.store import Store
-from tests.support.faults import Alter, Answer, Answered, Before, Break, Hold
+from tests.support.faults import Alter, Answer, Answered, Before, Hold
 from tests.support.images import assert_complete, push_manifest_of
 from tests.support.pairs import Pair
 from tests.unit.registry.copying import BLOB, MANIFEST, TAG, UPLOAD, completed, errors, failed
@@ -137,8 +137,10 @@ async def test_a_target_that_never_finds_the_content_ends_the_transfer(pair: Pai
 async def test_an_answer_lost_after_the_tag_was_written_is_a_completion_not_a_skip(pair: Pair) -> None:
     image = await pair.push()
     old = await push_image(pair.target_client, "qa/app", "1.0", [b"old"])
-    pair.target_faults.on("PUT", TAG, Break())
+    pair.target_faults.on("PUT", TAG, Alter(lambda written: replace(written, status=502)))
     outcome = await completed(pair, image)
+    assert len(pair.pauses) == 1
+    assert pair.target_faults.count("PUT", TAG) == 2
     assert outcome.previous_digest == old.digest
     assert outcome.blobs_copied == 3
 

@@ -1,5 +1,6 @@
 """What registries do to a copy, and what becomes of it (fault catalogue: R rows, I7, I8, I9)."""
 
+import socket
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -11,8 +12,10 @@ from tests.support.faults import Alter, Answer, Answered, Before, Break
 from tests.support.pairs import Pair
 from tests.unit.registry.copying import BLOB, MANIFEST, TAG, UPLOAD, completed, errors, failed
 from towline import limits
-from towline.registry import push_image
+from towline.failpoints import Failpoints
+from towline.registry import CopyEngine, Registries, carry_out, push_image
 from towline.registry.blobs import digest_of
+from towline.settings import RegistrySettings
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 408])
@@ -78,13 +81,25 @@ async def test_a_connection_that_breaks_in_a_blob_is_tried_again_and_nothing_hal
     assert pair.target_faults.count("DELETE", UPLOAD) >= 1
 
 
-async def test_a_registry_that_is_not_there_ends_as_unreachable(pair: Pair) -> None:
+async def test_a_connection_that_breaks_in_every_manifest_ends_as_unreachable(pair: Pair) -> None:
     image = await pair.push()
-    pair.target_faults.on("HEAD", TAG, Break(), times=1000)
-    pair.target_faults.on("GET", TAG, Break(), times=1000)
     pair.source_faults.on("GET", MANIFEST, Break(after_bytes=1), times=1000)
     outcome = failed(await pair.carry_out(image))
     assert (outcome.cause, outcome.retryable) == ("unreachable", True)
+    assert pair.source_faults.count("GET", MANIFEST) >= limits.transfer_attempt_count
+
+
+async def test_a_registry_that_is_not_there_ends_as_unreachable(pair: Pair) -> None:
+    image = await pair.push()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and never listens, so that connections are refused
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        source = pair.source_client
+        async with Registries({"target": RegistrySettings(url=url)}) as absent:
+            engine = CopyEngine(lambda name: source if name == "source" else absent(name), Failpoints())
+            outcome = failed(await carry_out("c" * 64, pair.command(image), engine, sleep=pair.sleep))
+    assert (outcome.cause, outcome.retryable) == ("unreachable", True)
+    assert outcome.attempts == limits.transfer_attempt_count
 
 
 def truncated(answered: Answered) -> Answered:
@@ -116,8 +131,8 @@ async def test_a_blob_with_other_bytes_is_never_committed(pair: Pair, change: ob
     assert outcome.cause == cause
     assert blob not in pair.target.store.blobs
     assert pair.target_digest() is None
-    # The registry never received a whole body, so it was not left to the registry to notice.
     assert blob in outcome.detail
+    assert "status" not in outcome.detail, "it was left to the target to notice"
 
 
 @pytest.mark.parametrize("change", [truncated, wrong_bytes, lying_header])
