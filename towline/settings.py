@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+from pydantic_settings import SettingsError as UnparsableVariableError
 
 from schemas.catalogue import describe
 from schemas.references import RegistryName
@@ -132,7 +133,8 @@ def load_settings(**overrides: Any) -> Settings:
     """Read the settings.
 
     Raises:
-        SettingsError: a file that was named is missing, is not YAML, or a value does not fit; the text has the path.
+        SettingsError: a file that was named is missing, is no YAML mapping, or a value does not fit; the text has the
+            path.
     """
     named = os.environ.get("TOWLINE_SETTINGS")
     if named is not None and not Path(named).is_file():
@@ -143,6 +145,10 @@ def load_settings(**overrides: Any) -> Settings:
         raise SettingsError(f"settings ({settings_file()} and TOWLINE_*): {describe(error)}") from None
     except yaml.YAMLError as error:
         raise SettingsError(f"{settings_file()} is not YAML: {error}") from None
+    except UnparsableVariableError as error:
+        raise SettingsError(f"settings (TOWLINE_*): {error}") from None
+    except (TypeError, ValueError):
+        raise SettingsError(f"{settings_file()} is not a mapping of names to values, in UTF-8") from None
 
 
 def read_credential(reference: str) -> str:
