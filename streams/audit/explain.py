@@ -1,6 +1,7 @@
 """``explain``: for the last arrival of a tag, each policy and each rule, and where the tag went or came from."""
 
 from dataclasses import dataclass
+from itertools import takewhile
 
 from schemas.catalogue import type_of
 from schemas.decisions import RuleFinding
@@ -52,9 +53,9 @@ async def explain(log: EventLog, reference: Reference) -> Explanation | None:
     arrivals = [item for item in story.arrivals if not isinstance(item.envelope.data, TransferFailed)]
     if not arrivals:
         return None
-    last = arrivals[-1]
-    digest, came_by = _arrival(last)
-    judged = [item for item in story.decisions if decision_of(item).digest == digest]
+    digest, came_by = _arrival(arrivals[-1])
+    told = _told_since_change(arrivals)
+    judged = [item for item in story.decisions if decision_of(item).event_id in told]
     # The last event that led to a verdict: telling the same digest once more is ignored and explains nothing.
     verdicts = [item for item in judged if decision_of(item).policy is not None] or judged
     event_id = decision_of(verdicts[-1]).event_id if verdicts else None
@@ -62,6 +63,13 @@ async def explain(log: EventLog, reference: Reference) -> Explanation | None:
     return Explanation(
         str(reference), digest, came_by, event_id, tuple(_policy(item, story) for item in explained) if digest else ()
     )
+
+
+def _told_since_change(arrivals: list[Recorded]) -> set[str]:
+    """Return the ids of the last events in a row that tell the present digest; before them it was another."""
+    digest, _ = _arrival(arrivals[-1])
+    same = takewhile(lambda item: _arrival(item)[0] == digest, reversed(arrivals))
+    return {item.envelope.id for item in same}
 
 
 def _arrival(item: Recorded) -> tuple[str | None, str]:

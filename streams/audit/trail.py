@@ -78,7 +78,21 @@ async def trail(log: EventLog, *references: Reference) -> list[TrailEntry]:
     for reference in references:
         story = await read_story(log, reference)
         items += [*story.arrivals, *story.decisions, *story.commands, *story.outcomes]
-    return [_entry(item) for item in sorted(_once(items), key=_place)]
+    return _causes_first([_entry(item) for item in sorted(_once(items), key=_place)])
+
+
+def _causes_first(entries: list[TrailEntry]) -> list[TrailEntry]:
+    # The times come from the clocks of several hosts: one that is behind dates an effect before its cause.
+    pending = {entry.id: entry for entry in entries}
+    ordered: list[TrailEntry] = []
+    for entry in entries:
+        chain: list[TrailEntry] = []
+        current = pending.pop(entry.id, None)
+        while current is not None:
+            chain.append(current)
+            current = pending.pop(current.caused_by or "", None)
+        ordered += reversed(chain)
+    return ordered
 
 
 async def _followed(log: EventLog, topic: str, targets: set[Repository], decision_ids: set[str]) -> list[Recorded]:

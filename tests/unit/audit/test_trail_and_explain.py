@@ -10,6 +10,7 @@ from streams.log import Append
 from streams.memory_log import MemoryLog
 from streams.topics import COMMANDS, EVENTS
 from tests.support.builders import (
+    at,
     completed,
     deleted,
     digest,
@@ -49,12 +50,12 @@ class System:
                 self._folded[record.partition] = record.offset + 1
                 await self.log.append_all([*folded.decisions, *folded.commands])
 
-    async def carry_out(self, *, failing: bool = False) -> None:
-        """End the commands that have no outcome."""
+    async def carry_out(self, *, failing: bool = False, time: str | None = None) -> None:
+        """End each command; to end one again changes nothing."""
         for record in await all_records(self.log, COMMANDS):
             command = decode(record.value or b"")
             end = failed if failing else completed
-            await self.record(outcome(end(command.id, command.data)))  # type: ignore[arg-type]
+            await self.record(outcome(end(command.id, command.data), time=time))  # type: ignore[arg-type]
 
     async def explain(self, reference: Reference) -> Explanation:
         found = await explain(self.log, reference)
@@ -119,6 +120,37 @@ async def test_what_the_log_does_not_know_and_what_was_deleted_is_said() -> None
     assert (found.digest, found.policies) == (None, ())
     assert found.came_by.startswith("deleted at ")
     assert await explain(system.log, Reference.parse("first/never:1")) is None
+
+
+async def test_a_digest_that_came_back_is_explained_by_how_it_was_judged_now_and_not_back_then() -> None:
+    system = System()
+    await system.record(POLICIES, pushed(str(DEV), "one"))
+    await system.carry_out()
+    await system.record(
+        pushed(str(DEV), "two"), published(revision=2), pushed(str(DEV), "one", key="back", time=at(90))
+    )
+    found = await system.explain(DEV)
+    assert found.came_by == f"pushed by ci at {at(90)}"
+    assert [(policy.verdict, policy.revision) for policy in found.policies] == [("ignore", 2)]
+
+
+async def test_what_is_told_once_more_is_explained_by_its_last_verdict() -> None:
+    system = System()
+    again = (pushed(str(DEV), "one", key=f"again {n}") for n in range(3))
+    await system.record(POLICIES, pushed(str(DEV), "one"), next(again))
+    assert [policy.verdict for policy in (await system.explain(DEV)).policies] == ["promote"]
+    stricter = policy("to-qa", "first/dev/app", "first/qa/app", rule("ends-with", "-lts"))
+    await system.record(published(stricter, revision=2), next(again), next(again))
+    assert [(policy.verdict, policy.revision) for policy in (await system.explain(DEV)).policies] == [("deny", 2)]
+
+
+async def test_the_trail_has_causes_before_effects_whatever_the_clocks_of_the_hosts_say() -> None:
+    system = System()
+    await system.record(POLICIES, pushed(str(DEV), "one", time=at(10)))
+    await system.carry_out(time=at(5))
+    kinds = [entry.type for entry in await trail(system.log, DEV, QA)]
+    chain = ["decision.made", "image.copy"]
+    assert kinds == ["image.pushed", *chain, "transfer.completed", *chain]
 
 
 async def test_the_trail_has_each_record_once_and_each_effect_after_its_cause() -> None:
