@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from schemas.commands import CopyImage
 from schemas.references import Reference
@@ -15,6 +16,8 @@ class Job:
     """An accepted command, and the partition that it came from."""
 
     partition: int
+    #: Where the command stands in its partition.
+    offset: int
     command_id: str
     command: CopyImage
 
@@ -62,15 +65,17 @@ class TransferPool:
                 del self._waiting[target]
             task = asyncio.create_task(self._one(job), name=f"transfer-{target}")
             self._running[target] = (job, task)
+            # Not in the task itself: one that is cancelled before its first step never runs a line.
+            task.add_done_callback(partial(self._ended, target))
 
     async def _one(self, job: Job) -> None:
-        target = job.command.target
         try:
             await self._run(job)
         except Exception as error:
             self._on_failure(error)
-        finally:
-            del self._running[target]
-            if target in self._waiting:
-                self._ready.append(target)
-            self._start()
+
+    def _ended(self, target: Reference, _: asyncio.Task[None]) -> None:
+        del self._running[target]
+        if target in self._waiting:
+            self._ready.append(target)
+        self._start()

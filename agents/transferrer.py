@@ -68,14 +68,18 @@ class Transferrer:
         if not isinstance(envelope.data, CopyImage):
             return [dead_letter(record, f"{envelope.subject} is not a command")]
         if state.get(_COMMAND + envelope.id) is None:
-            job = Job(record.partition, envelope.id, envelope.data)
+            job = Job(record.partition, record.offset, envelope.id, envelope.data)
             if await self._ended_earlier(job, record.offset):
-                self._end(job.command_id, state)
+                self._end(job, state)
                 return []
             # Its outcome can only stand behind what the log of the target holds now: that bounds the search at start.
             state.put(
                 _COMMAND + envelope.id,
-                {"command": encode(envelope).decode(), "outcome_since": await self._event_end(self._home(job))},
+                {
+                    "command": encode(envelope).decode(),
+                    "offset": record.offset,
+                    "outcome_since": await self._event_end(self._home(job)),
+                },
             )
             self._accepted.setdefault(record.partition, []).append(job)
         return []
@@ -84,11 +88,11 @@ class Transferrer:
         """Drive again what was accepted and has no outcome."""
         pending: dict[str, Job] = {}
         since: dict[int, int] = {}
-        ended: list[str] = []
+        ended: dict[str, int] = {}
         for key in state.keys(_COMMAND):
             value = state.get(key) or {}
             if "command" not in value:
-                ended.append(key)
+                ended[key] = value["offset"]
                 continue
             job = _job(state.partition, value)
             pending[job.command_id] = job
@@ -96,10 +100,11 @@ class Transferrer:
             since[home] = min(since.get(home, value["outcome_since"]), value["outcome_since"])
         for home, start in since.items():
             for command_id in await retrying(partial(ended_since, self._log, home, start)):
-                if pending.pop(command_id, None) is not None:
-                    state.put(_COMMAND + command_id, _ENDED)
-                    ended.append(_COMMAND + command_id)
-        self._ended[state.partition] = ended
+                if (before := pending.pop(command_id, None)) is not None:
+                    state.put(_COMMAND + command_id, _ended(before))
+                    ended[_COMMAND + command_id] = before.offset
+        # The table has its keys in the order of ids, which says nothing about when they came.
+        self._ended[state.partition] = sorted(ended, key=ended.__getitem__)
         self._accepted.pop(state.partition, None)
         self._certain_from[state.partition] = (
             await retrying(partial(self._log.high_watermark, COMMANDS, state.partition))
@@ -108,7 +113,7 @@ class Transferrer:
         )
         if state.is_changed:
             await state.commit(state.applied)
-        for job in pending.values():
+        for job in sorted(pending.values(), key=lambda job: job.offset):
             self.pool.add(job)
 
     async def committed(self, state: PartitionState) -> None:
@@ -136,14 +141,14 @@ class Transferrer:
         await retrying(partial(self._log.append, append))
         await self._failpoints.hit("transferrer.outcome_acked")
         if self.submit is not None:
-            await self.submit(job.partition, partial(self._end, job.command_id))
+            await self.submit(job.partition, partial(self._end, job))
 
-    def _end(self, command_id: str, state: PartitionState) -> None:
+    def _end(self, job: Job, state: PartitionState) -> None:
         # Ended commands are remembered, so that one that the evaluator emits again after a crash is not carried out
         # again; only the last ones, because it does so at once.
-        state.put(_COMMAND + command_id, _ENDED)
+        state.put(_COMMAND + job.command_id, _ended(job))
         ended = self._ended.setdefault(state.partition, [])
-        ended.append(_COMMAND + command_id)
+        ended.append(_COMMAND + job.command_id)
         while len(ended) > limits.ended_command_count:
             state.put(ended.pop(0), None)
 
@@ -171,11 +176,12 @@ class Transferrer:
         return self._event_ends[partition]
 
 
-_ENDED: Value = {"ended": True}
+def _ended(job: Job) -> Value:
+    return {"ended": True, "offset": job.offset}
 
 
 def _job(partition: int, value: Value) -> Job:
     envelope = decode(str(value["command"]).encode())
     if not isinstance(envelope.data, CopyImage):
         raise TypeError(f"the table of commands holds {envelope.subject}, which is none")
-    return Job(partition, envelope.id, envelope.data)
+    return Job(partition, int(value["offset"]), envelope.id, envelope.data)
