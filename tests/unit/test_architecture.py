@@ -25,7 +25,7 @@ def test_the_import_rules_hold() -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", [*PACKAGES, "tests", "bench"])
 def test_no_module_is_longer_than_a_room_may_be(package: str) -> None:
     long = {str(file.relative_to(ROOT)) for file in tracked(f"{package}/*.py") if len(_lines(file)) > LINES_MAX}
     assert long == set()
@@ -48,12 +48,25 @@ def test_the_environment_is_read_in_one_module() -> None:
 
 def test_no_file_names_a_place_of_the_machine() -> None:
     # Put together here, so that this file does not name them either.
-    places = ("/home" + "/", "/root" + "/", "/work" + "/")
+    places = tuple(f"/{folder}/" for folder in ("home", "root", "work", "tmp", "Users"))
     found = {
         f"{file.relative_to(ROOT)}: {text}"
         for file in tracked()
         for text in places
         if text in file.read_text(errors="replace")
+    }
+    assert found == set()
+
+
+def test_no_file_names_a_package_registry() -> None:
+    hosts = tuple(
+        ".".join(parts) for parts in (("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("crates", "io"))
+    )
+    found = {
+        f"{file.relative_to(ROOT)}: {host}"
+        for file in tracked()
+        for host in hosts
+        if host in file.read_text(errors="replace")
     }
     assert found == set()
 

@@ -12,13 +12,16 @@ from towline.errors import SettingsError
 from towline.failpoints import SITES, FailpointError, Failpoints
 
 ROOT = Path(__file__).parents[2]
+PACKAGES = ("agents", "streams", "towline")
 AGENTS = ("evaluator", "intake", "transferrer")
+#: Every call, but for the definitions and the one that hands a site on.
+_CALL = re.compile(r"(?<!def )hit\((?!site\))")
 _SITE = re.compile(r'hit\(\s*(f?)"([a-z_.{}]+)"')
 
 
 def sites_in_the_code() -> set[str]:
     found: set[str] = set()
-    for folder in ("agents", "streams", "towline"):
+    for folder in PACKAGES:
         for file in (ROOT / folder).rglob("*.py"):
             for formatted, site in _SITE.findall(file.read_text()):
                 if formatted:
@@ -30,6 +33,12 @@ def sites_in_the_code() -> set[str]:
 
 def test_the_sites_of_the_code_are_those_that_are_declared() -> None:
     assert sites_in_the_code() == set(SITES)
+
+
+def test_every_call_names_its_site_where_it_stands() -> None:
+    """Otherwise the test above would not see it."""
+    text = "".join(file.read_text() for folder in PACKAGES for file in (ROOT / folder).rglob("*.py"))
+    assert len(_CALL.findall(text)) == len(_SITE.findall(text)) > 0
 
 
 async def test_a_site_acts_at_its_hit_and_at_no_other() -> None:
@@ -54,6 +63,17 @@ async def test_a_site_that_hangs_hangs_until_it_is_cancelled() -> None:
         await hanging
 
 
+async def test_a_site_that_delays_goes_on_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    assert not await Failpoints("evaluator.decided:delay").hit("evaluator.decided")
+    assert waits == [1]
+
+
 def test_a_site_that_kills_ends_the_process_at_once() -> None:
     program = (
         "import asyncio; from towline.failpoints import Failpoints; "
@@ -64,7 +84,17 @@ def test_a_site_that_kills_ends_the_process_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", ["nowhere:kill", "evaluator.decided", "evaluator.decided:stop", "evaluator.decided:kill@x", "x:kill@1+y"]
+    "setting",
+    [
+        "nowhere:kill",
+        "evaluator.decided",
+        "evaluator.decided:",
+        "evaluator.decided:stop",
+        "evaluator.decided:kill@x",
+        "evaluator.decided:kill@-1",
+        "evaluator.decided:kill@1+y",
+        "shell.guard:drop;evaluator.decided:kill",
+    ],
 )
 def test_a_setting_that_cannot_be_is_refused(setting: str) -> None:
     with pytest.raises(SettingsError, match="write SITE:ACTION@HIT"):
