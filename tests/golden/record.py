@@ -5,7 +5,7 @@ A line is one record of the log, with the bytes of the event and of everything t
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from schemas.envelope import Envelope
@@ -13,12 +13,17 @@ from schemas.references import Frozen
 from streams.folding import Folded, fold
 from streams.log import LogRecord
 from streams.topics import EVENTS
+from tests.golden.corners import CORNERS
 from tests.support.builders import appends_of
 from tests.unit.agents.histories import AFTER_PUBLICATION, HISTORY
 from towline.policy.step import MemoryState
 
 PARTITIONS = 3
 FOLDER = Path(__file__).parent / "histories"
+EVENTS_OF: Mapping[str, Sequence[Envelope[Frozen]]] = {
+    "0.1-main-job": (*HISTORY, *AFTER_PUBLICATION),
+    "0.1-corners": CORNERS,
+}
 
 
 def lines_of(events: Sequence[Envelope[Frozen]]) -> Iterator[str]:
@@ -52,7 +57,7 @@ def main() -> None:
     file = FOLDER / f"{sys.argv[1]}.jsonl"
     if file.exists():
         raise SystemExit(f"{file.name} is there already, and the past does not change")
-    file.write_text("".join(f"{line}\n" for line in lines_of([*HISTORY, *AFTER_PUBLICATION])))
+    file.write_text("".join(f"{line}\n" for line in lines_of(EVENTS_OF[sys.argv[1]])))
 
 
 if __name__ == "__main__":

@@ -1,21 +1,40 @@
 """Recorded histories still lead to the recorded bytes. A difference is a change of behaviour: it needs an ADR."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
+from schemas.catalogue import EVENT_TYPES
+from schemas.policies import TagOperator
 from streams.folding import fold
 from streams.log import LogRecord
 from streams.topics import EVENTS
 from tests.golden.record import FOLDER, PARTITIONS, line_of
 from towline.policy.step import MemoryState
+from towline.policy.template import DIRECTIVES
 
 HISTORIES = sorted(FOLDER.glob("*.jsonl"))
 
 
-def test_there_are_histories() -> None:
-    assert HISTORIES
+def test_the_histories_hold_every_type_of_event_every_verdict_and_every_directive() -> None:
+    lines = [json.loads(line) for file in HISTORIES for line in file.read_text().splitlines()]
+    decisions = [json.loads(decision)["data"] for line in lines for decision in line["decisions"]]
+    assert {json.loads(line["event"])["type"] for line in lines} == set(EVENT_TYPES)
+    # Nothing waits yet: a tag is always known.
+    assert {decision["verdict"] for decision in decisions} == {"promote", "mirror", "deny", "ignore"}
+    findings = {(finding["operator"], finding["result"]) for decision in decisions for finding in decision["rules"]}
+    assert {operator for operator, _ in findings} == set(get_args(TagOperator))
+    templates = {policy["tag"] for policy in policies_of(lines)}
+    assert any(all(f"%{directive}" in template for directive in DIRECTIVES) for template in templates)
+
+
+def policies_of(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        data = json.loads(line["event"])["data"]
+        yield from data.get("set", {}).get("policies", ())
 
 
 @pytest.mark.parametrize("file", HISTORIES, ids=lambda file: file.stem)
