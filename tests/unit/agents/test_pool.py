@@ -15,6 +15,7 @@ class Transfers:
 
     def __init__(self) -> None:
         self.begun: list[str] = []
+        self.finished: list[str] = []
         self.go = asyncio.Event()
         self.failures: list[BaseException] = []
         self.pool = TransferPool(self._run, self.failures.append)
@@ -26,6 +27,7 @@ class Transfers:
     async def _run(self, job: Job) -> None:
         self.begun.append(job.command_id)
         await self.go.wait()
+        self.finished.append(job.command_id)
 
 
 async def test_work_that_is_dropped_before_it_began_leaves_its_target_tag_free(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,8 +51,9 @@ async def test_dropping_a_partition_leaves_the_work_of_the_others() -> None:
     await until(lambda: len(transfers.begun) == 2, "one transfer for each target tag")
     await transfers.pool.drop(0)
     transfers.go.set()
-    await until(lambda: len(transfers.begun) == 3, "the transfer that waited")
+    await until(lambda: "theirs, waiting" in transfers.finished, "the transfer that waited")
     assert transfers.begun == ["mine", "theirs", "theirs, waiting"]
+    assert transfers.finished == ["theirs", "theirs, waiting"]
 
 
 async def test_a_place_that_was_dropped_is_given_to_whoever_waits(monkeypatch: pytest.MonkeyPatch) -> None:
