@@ -84,9 +84,9 @@ async def check_causality(log: EventLog) -> None:
         assert isinstance(command.data, CopyImage)
         cause = decisions.get(command.data.decision_id)
         assert cause is not None, f"command {command.id} without its decision"
-        assert (cause.source, cause.digest, cause.target) == (
-            command.data.source, command.data.digest, command.data.target,
-        )  # fmt: skip
+        decided = (cause.source, cause.digest, cause.target)
+        told = (command.data.source, command.data.digest, command.data.target)
+        assert told == decided, f"command {command.id} differs from its decision"
         commands[command.id] = command.data
     ended: dict[str, bytes] = {}
     for event in events:

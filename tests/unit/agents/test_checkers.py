@@ -1,0 +1,127 @@
+"""The checkers see what they are for: each finds its fault in an otherwise right log. Tests of the other tests."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+import pytest
+
+from agents.table import MemoryTable
+from schemas.catalogue import decode, encode
+from schemas.commands import CopyImage
+from schemas.outcomes import Outcome
+from streams.log import Append, EventLog, LogRecord
+from streams.memory_log import MemoryLog
+from streams.topics import COMMANDS, DECISIONS, EVENTS, repository_key
+from tests.support.builders import command, completed, failed, outcome, policy, published, pushed, record_events, ticked
+from tests.support.checkers import (
+    all_records,
+    check_all,
+    check_causality,
+    check_determinism,
+    check_exactly_once_by_id,
+    check_order,
+)
+from tests.unit.agents.harness import PARTITIONS, Run
+
+Check = Callable[[EventLog], Awaitable[None]]
+Twist = Callable[[Sequence[LogRecord]], Sequence[LogRecord]]
+
+
+async def right_log() -> MemoryLog:
+    """Return what a worker makes of some pushes, with an outcome of each command."""
+    log = MemoryLog(partitions=PARTITIONS)
+    chain = policy("onward", "local/dev/app", "local/qa/app"), policy("further", "local/qa/app", "remote/app")
+    pushes = [pushed(f"local/dev/app:{number}", f"image {number}") for number in range(3)]
+    await record_events(log, published(*chain), *pushes, ticked(5), partitions=PARTITIONS)
+    run = Run(log, MemoryTable())
+    await run.drain()
+    for record in await all_records(log, COMMANDS):
+        item = decode(record.value or b"")
+        assert isinstance(item.data, CopyImage)
+        await record_events(log, outcome(completed(item.id, item.data)), partitions=PARTITIONS)
+    await run.drain()
+    await run.shell.close()
+    assert run.failures == []
+    return log
+
+
+async def twisted(topic: str, twist: Twist) -> MemoryLog:
+    """Return the right log with another content of one topic."""
+    right, wrong = await right_log(), MemoryLog(partitions=PARTITIONS)
+    for name in (EVENTS, DECISIONS, COMMANDS):
+        found = await all_records(right, name)
+        for record in twist(found) if name == topic else found:
+            await wrong.append(Append(name, record.key, record.value or b"", record.partition))
+    return wrong
+
+
+def changed(record: LogRecord, **changes: object) -> LogRecord:
+    """Return a record whose data differs and whose id does not."""
+    item = decode(record.value or b"")
+    return record._replace(value=encode(replace(item, data=item.data.model_copy(update=changes))))
+
+
+def is_outcome(record: LogRecord) -> bool:
+    return isinstance(decode(record.value or b"").data, Outcome)
+
+
+async def test_a_right_log_has_no_fault_and_neither_has_one_with_everything_twice() -> None:
+    await check_all(await right_log())
+    for topic in (DECISIONS, COMMANDS):
+        await check_all(await twisted(topic, lambda found: [*found, *found]))
+
+
+def without_pushes(found: Sequence[LogRecord]) -> Sequence[LogRecord]:
+    return [record for record in found if b"image.pushed" not in (record.value or b"")]
+
+
+def with_second_outcome(found: Sequence[LogRecord]) -> Sequence[LogRecord]:
+    return [*found, changed(next(filter(is_outcome, found)), blobs_copied=99)]
+
+
+def added(**changes: object) -> Twist:
+    return lambda found: [*found, changed(found[0], **changes)]
+
+
+def replaced(**changes: object) -> Twist:
+    return lambda found: [changed(found[0], **changes), *found[1:]]
+
+
+OTHER = "sha256:" + "0" * 64
+FAULTS: dict[str, tuple[Check, str, Twist]] = {
+    "decides out of order": (check_order, DECISIONS, lambda found: found[::-1]),
+    f"two contents under {DECISIONS}": (check_exactly_once_by_id, DECISIONS, added(reason="another")),
+    f"two contents under {COMMANDS}": (check_exactly_once_by_id, COMMANDS, added(policy="another")),
+    "decisions of": (check_determinism, DECISIONS, lambda found: found[1:]),
+    "partition . has": (check_determinism, DECISIONS, replaced(reason="another")),
+    "lacks commands": (check_determinism, COMMANDS, lambda found: found[1:]),
+    "decision .* without its event": (check_causality, EVENTS, without_pushes),
+    "command .* without its decision": (check_causality, DECISIONS, lambda _: []),
+    "command .* differs from its decision": (check_causality, COMMANDS, replaced(digest=OTHER)),
+    "outcome .* without its command": (check_causality, COMMANDS, lambda _: []),
+    "a second outcome of one command": (check_causality, EVENTS, with_second_outcome),
+}
+
+
+@pytest.mark.parametrize("fault", sorted(FAULTS))
+async def test_a_fault_is_found(fault: str) -> None:
+    check, topic, twist = FAULTS[fault]
+    log = await twisted(topic, twist)
+    with pytest.raises(AssertionError, match=fault):
+        await check(log)
+
+
+async def test_an_invented_command_is_found() -> None:
+    log = await right_log()
+    invented = command("local/dev/app:1", "local/qa/app:1", "one")
+    await log.append(Append(COMMANDS, repository_key(invented.data.target.repository), encode(invented)))
+    with pytest.raises(AssertionError, match="without its decision"):
+        await check_causality(log)
+
+
+async def test_an_invented_outcome_is_found() -> None:
+    log = await right_log()
+    invented = command("local/dev/app:1", "local/qa/app:1", "one")
+    await record_events(log, outcome(failed(invented.id, invented.data)), partitions=PARTITIONS)
+    with pytest.raises(AssertionError, match="without its command"):
+        await check_causality(log)
