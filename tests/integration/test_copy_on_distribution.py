@@ -1,5 +1,6 @@
 """Copies between real registries: two of CNCF distribution, with every way of access."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.support.images import (
     push_platforms,
 )
 from tests.support.tokens import TokenService
+from towline import limits
 from towline.failpoints import Failpoints
 from towline.registry import CopyEngine, Registries, RegistryClient, TransferOutcome, carry_out, push_image
 from towline.registry.errors import UnreachableError
@@ -105,6 +107,26 @@ async def test_within_one_registry_everything_is_mounted(registries: Registries)
     assert isinstance(outcome, TransferCompleted), outcome
     assert (outcome.blobs_mounted, outcome.bytes_copied) == (3, 0)
     await assert_complete(registries("source"), "qa/promoted", image.digest)
+
+
+async def test_images_that_share_layers_are_promoted_one_after_the_other_and_side_by_side(
+    registries: Registries,
+) -> None:
+    shared = [bytes([n]) * 1000 for n in range(4)]
+    images = [
+        await push_image(registries("source"), "dev/many", f"{n}", [*shared, b"own", b"%d" % n]) for n in range(60)
+    ]
+    engine = CopyEngine(registries, Failpoints())
+    waiting = iter(enumerate(images))
+
+    async def work() -> None:
+        for n, image in waiting:
+            # The engine itself and not its retries: nothing here is a failure that has to pass.
+            report = await engine.copy(copy_command(f"source/dev/many:{n}", image.digest, f"source/qa/many:{n}"))
+            assert report.bytes_copied == 0
+
+    await asyncio.gather(*(work() for _ in range(limits.parallel_transfer_count)))
+    assert {tag async for tag in registries("source").list_tags("qa/many")} == {str(n) for n in range(60)}
 
 
 async def copied(one: RegistrySettings) -> tuple[TransferOutcome, TransferOutcome]:

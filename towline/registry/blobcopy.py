@@ -83,10 +83,11 @@ class BlobCopier:
             fates.record(blob, await self._bring(blob) if ours else "skipped")
 
     async def _bring(self, blob: Descriptor) -> Fate:
-        mountable = self._from.registry == self._to.registry
-        if not mountable and await self._target.has_blob(self._to.name, blob.digest, push=True):
+        # Asked before a mount as well: distribution 2.8 rewrites the link of a blob that is mounted again, and refuses
+        # every manifest that it verifies in that moment.
+        if await self._target.has_blob(self._to.name, blob.digest, push=True):
             return "skipped"
-        opening = asyncio.ensure_future(self._open(blob, mountable))
+        opening = asyncio.ensure_future(self._open(blob))
         try:
             upload = await asyncio.shield(opening)
             if upload is None:
@@ -98,8 +99,8 @@ class BlobCopier:
             raise
         return "copied"
 
-    async def _open(self, blob: Descriptor, mountable: bool) -> Upload | None:
-        if mountable:
+    async def _open(self, blob: Descriptor) -> Upload | None:
+        if self._from.registry == self._to.registry:
             return await self._target.mount_blob(self._to.name, blob.digest, self._from.name)
         return await self._target.start_upload(self._to.name)
 

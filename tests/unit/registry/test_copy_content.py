@@ -37,6 +37,19 @@ async def test_within_one_registry_blobs_are_mounted_and_no_byte_moves(pair: Pai
     await assert_complete(pair.source_client, "qa/app", image.digest)
 
 
+async def test_a_blob_that_is_there_is_not_mounted_again(pair: Pair) -> None:
+    images = [await pair.push(b"shared layer", bytes([n]), tag=f"{n}.0") for n in range(4)]
+    engine = pair.engine()
+    commands = [pair.command(image, f"source/qa/app:{n}") for n, image in enumerate(images)]
+    reports = await asyncio.gather(*(engine.copy(command) for command in commands))
+    shared = f"mount={digest_of(b'shared layer')}".replace(":", "(:|%3A)")
+    assert pair.source_faults.count("POST", shared) == 1
+    assert sum(report.blobs_mounted for report in reports) == 1 + 2 * len(images)
+    later = await pair.push(b"shared layer", b"later", tag="later")
+    assert (await engine.copy(pair.command(later, "source/qa/app:later"))).blobs_skipped == 1
+    assert pair.source_faults.count("POST", shared) == 1
+
+
 async def test_only_the_repositories_of_the_command_are_named_in_a_mount(pair: Pair) -> None:
     image = await pair.push()
     await pair.carry_out(image, "source/qa/app:1.0")
