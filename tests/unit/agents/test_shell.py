@@ -1,13 +1,14 @@
 """The shell around the evaluator, on a log in memory: what it takes in is decided once by id, whatever dies."""
 
 import asyncio
+from collections.abc import Sequence
 
 import orjson
 import pytest
 
 from agents.partition_state import JOURNAL_KEY, PartitionState, StateMismatchError
 from agents.partition_worker import Handler
-from agents.table import MemoryTable
+from agents.table import Entry, MemoryTable
 from streams.log import Append, LogRecord
 from streams.memory_log import MemoryLog
 from streams.topics import DEADLETTERS, DECISIONS, EVENTS
@@ -325,7 +326,7 @@ async def test_the_journal_of_a_batch_is_written_before_its_entries() -> None:
     order: list[bytes] = []
 
     class Recording(MemoryTable):
-        async def write(self, partition: int, entries: "list[tuple[bytes, bytes | None]]") -> None:  # type: ignore[override]
+        async def write(self, partition: int, entries: Sequence[Entry]) -> None:
             order.extend(key for key, _ in entries)
             await super().write(partition, entries)
 
