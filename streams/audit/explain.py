@@ -60,9 +60,7 @@ async def explain(log: EventLog, reference: Reference) -> Explanation | None:
     verdicts = [item for item in judged if decision_of(item).policy is not None] or judged
     event_id = decision_of(verdicts[-1]).event_id if verdicts else None
     explained = [item for item in verdicts if decision_of(item).event_id == event_id]
-    return Explanation(
-        str(reference), digest, came_by, event_id, tuple(_policy(item, story) for item in explained) if digest else ()
-    )
+    return Explanation(str(reference), digest, came_by, event_id, tuple(_policy(item, story) for item in explained))
 
 
 def _told_since_change(arrivals: list[Recorded]) -> set[str]:

@@ -8,7 +8,7 @@ from streams.audit.trail import trail
 from streams.folding import fold
 from streams.log import Append
 from streams.memory_log import MemoryLog
-from streams.topics import COMMANDS, EVENTS
+from streams.topics import COMMANDS, DECISIONS, EVENTS
 from tests.support.builders import (
     at,
     completed,
@@ -151,6 +151,28 @@ async def test_the_trail_has_causes_before_effects_whatever_the_clocks_of_the_ho
     kinds = [entry.type for entry in await trail(system.log, DEV, QA)]
     chain = ["decision.made", "image.copy"]
     assert kinds == ["image.pushed", *chain, "transfer.completed", *chain]
+
+
+async def test_the_story_of_another_tag_of_the_repository_is_another_story() -> None:
+    system = System()
+    other = Reference.parse("first/dev/app:2-stable")
+    await system.record(POLICIES, pushed(str(other), "one"))
+    await system.carry_out(failing=True)
+    await system.record(pushed(str(DEV), "one"))
+    assert [policy.outcome for policy in (await system.explain(DEV)).policies] == ["pending"]
+    assert [policy.outcome for policy in (await system.explain(other)).policies] == ["failed"]
+    kinds = [entry.type for entry in await trail(system.log, DEV)]
+    assert kinds == ["image.pushed", "decision.made", "image.copy"]
+    assert all("2-stable" not in entry.text for entry in await trail(system.log, DEV))
+
+
+async def test_what_a_crash_wrote_twice_is_explained_once() -> None:
+    system = System()
+    await system.record(POLICIES, pushed(str(DEV), "one"))
+    for topic in (DECISIONS, COMMANDS):
+        for record in await all_records(system.log, topic):
+            await system.log.append(Append(topic, record.key, record.value or b"", record.partition))
+    assert [policy.policy for policy in (await system.explain(DEV)).policies] == ["to-qa"]
 
 
 async def test_the_trail_has_each_record_once_and_each_effect_after_its_cause() -> None:

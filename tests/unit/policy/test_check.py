@@ -52,6 +52,27 @@ def test_a_cycle_beside_other_ways_is_found_once() -> None:
     assert found == ["policies.3.target: closes a cycle: local/a -> local/b -> local/a"]
 
 
+def test_a_cycle_that_several_ways_lead_to_is_found_once() -> None:
+    found = problems(
+        policy("here", "local/start", "local/a"),
+        policy("there", "remote/start", "local/a"),
+        policy("round", "local/a", "local/a"),
+    )
+    assert found == ["policies.2.target: closes a cycle: local/a -> local/a"]
+
+
+def test_ways_that_part_and_meet_again_are_no_cycle_and_each_is_walked_once() -> None:
+    # Thirty diamonds in a row: a thousand million ways from end to end.
+    diamonds = [
+        policy(f"{way}{side}{n}", *ends)
+        for n in range(30)
+        for side in ("a", "b")
+        for way, ends in (("out", (f"local/{n}", f"local/{n}{side}")), ("in", (f"local/{n}{side}", f"local/{n + 1}")))
+    ]
+    assert problems(*diamonds) == []
+    assert len(problems(*diamonds, policy("back", "local/30", "local/0"))) == 1
+
+
 def test_a_chain_as_long_as_a_set_may_be_is_checked() -> None:
     chain = [policy(f"p{n}", f"local/r{n}", f"local/r{n + 1}") for n in range(5000)]
     assert problems(*chain) == []

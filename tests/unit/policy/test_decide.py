@@ -67,6 +67,19 @@ def test_a_push_that_meets_all_rules_is_promoted_within_and_mirrored_to_another_
         )  # fmt: skip
 
 
+def test_a_command_tells_its_decision_and_how_many_transfers_led_here_and_has_an_id_of_its_own() -> None:
+    made = [
+        decision
+        for image, hops in (("one", 1), ("two", 3))
+        for decision in last(published(ONWARD), arrived("local/qa/app:1", image, hops=hops))
+    ]
+    commands = [command for decision in made for command in plan(decision)]
+    assert [command.data.hops for command in commands] == [2, 4]
+    assert [command.data.decision_id for command in commands] == [decision.id for decision in made]
+    assert len({command.id for command in commands} | {decision.id for decision in made}) == 4
+    assert [encode(command) for decision in made for command in plan(decision)] == [encode(item) for item in commands]
+
+
 def test_a_push_that_fails_a_rule_is_denied_with_the_rule_and_nothing_is_commanded() -> None:
     (decision,) = last(published(TO_QA), pushed("local/dev/app:nightly", "one"))
     assert decision.data.verdict == "deny"

@@ -147,6 +147,29 @@ async def test_a_publication_that_has_not_reached_every_partition_is_not_yet_pub
             await apply(log, FIRST, replaces=0, seconds=0.2)
 
 
+async def test_an_earlier_publication_that_is_announced_once_more_counts_for_nothing() -> None:
+    log = MemoryLog(partitions=PARTITIONS)
+    async with evaluated(log):
+        await apply(log, FIRST, replaces=0)
+    (earlier,) = [
+        record
+        for record in await all_records(log, EVENTS)
+        if record.partition == PARTITIONS - 1 and isinstance(decode(record.value or b"").data, PolicyPublished)
+    ]
+
+    async def announce_again(record: Append) -> None:
+        log.before_append = None
+        for partition in (0, PARTITIONS - 1):
+            await log.append(Append(EVENTS, earlier.key, earlier.value or b"", partition))
+
+    log.before_append = announce_again
+    async with evaluated(log, partitions_told=PARTITIONS - 1):
+        with pytest.raises(NoAnswerError):
+            await apply(log, SECOND, replaces=1, seconds=0.2)
+    await log.append(Append(EVENTS, earlier.key, earlier.value or b"", 0))
+    assert (await policies_in_force(log)).revision == 2
+
+
 class Overtaking(MemoryLog):
     """Before a proposal is acknowledged, it is published and already replaced by another."""
 

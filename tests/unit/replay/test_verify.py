@@ -11,8 +11,9 @@ from schemas.envelope import Envelope
 from streams.log import Append
 from streams.memory_log import MemoryLog
 from streams.replay.verify import verify
+from streams.routing import home_partition
 from streams.topics import DECISIONS, EVENTS
-from tests.support.builders import record_events
+from tests.support.builders import pushed, record_events
 from tests.support.checkers import all_records
 from tests.unit.agents.harness import PARTITIONS
 from tests.unit.agents.histories import AFTER_PUBLICATION, HISTORY
@@ -79,6 +80,7 @@ async def test_a_decision_that_is_missing_in_the_middle_is_found() -> None:
     result = await verify(await written([item for item in decisions if item is not gone], log), wait_seconds=0)
     (difference,) = result.differences
     assert (difference.partition, difference.decision_offset) == (partition, 0)
+    assert difference.kind == "a decision is missing"
     event = orjson.loads(gone.value)["data"]["event_id"]
     records = {record.offset: record for record in await all_records(log, EVENTS) if record.partition == partition}
     assert difference.event_offset is not None
@@ -104,9 +106,14 @@ async def test_a_decision_that_no_event_leads_to_is_found() -> None:
 async def test_unusable_events_are_counted_and_lead_to_nothing() -> None:
     log, decisions = await decided_log()
     await log.append(Append(EVENTS, b"x", b"{", 0))
+    await log.append(Append(EVENTS, b"x", decisions[0].value, 0))
+    push = pushed("local/dev/app:lost", "one")
+    home = home_partition(push, PARTITIONS)
+    assert home is not None
+    await log.append(Append(EVENTS, b"x", encode(push), (home + 1) % PARTITIONS))
     result = await verify(await written(decisions, log), wait_seconds=0)
     assert result.is_identical
-    assert result.unusable == 1
+    assert result.unusable == 3, "neither JSON, nor an event, nor where it belongs"
 
 
 async def test_verifying_writes_nothing() -> None:
