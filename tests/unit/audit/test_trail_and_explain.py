@@ -166,6 +166,36 @@ async def test_the_story_of_another_tag_of_the_repository_is_another_story() -> 
     assert all("2-stable" not in entry.text for entry in await trail(system.log, DEV))
 
 
+async def test_each_policy_is_explained_with_the_outcome_of_its_own_transfer() -> None:
+    system = System()
+    targets = {"a": "first/a", "b": "first/b", "c": "second/c"}
+    policies = [policy(name, "first/dev/app", target) for name, target in targets.items()]
+    await system.record(published(*policies), pushed(str(DEV), "one"))
+    copies = [decode(record.value or b"") for record in await all_records(system.log, COMMANDS)]
+    ends = {"first/a:1-stable": failed, "second/c:1-stable": completed}
+    for copy in copies:
+        if copy.subject in ends:
+            await system.record(outcome(ends[copy.subject](copy.id, copy.data)))  # type: ignore[operator]
+    explained = {policy.policy: policy.outcome for policy in (await system.explain(DEV)).policies}
+    assert explained == {"a": "failed", "b": "pending", "c": "completed"}
+
+
+async def test_the_trail_of_several_tags_is_one_story_in_the_order_of_time() -> None:
+    system = System()
+    other = Reference.parse("first/other:1")
+    await system.record(
+        pushed(str(DEV), "one", time=at(1)), pushed(str(other), "one", time=at(2)), deleted(str(DEV), time=at(3))
+    )
+    for references in ((DEV, other), (other, DEV)):
+        entries = await trail(system.log, *references)
+        assert [entry.type for entry in entries if entry.caused_by is None] == [
+            "image.pushed",
+            "image.pushed",
+            "image.deleted",
+        ]
+        assert [entry.time for entry in entries] == [at(1), at(1), at(2), at(2), at(3)]
+
+
 async def test_what_a_crash_wrote_twice_is_explained_once() -> None:
     system = System()
     await system.record(POLICIES, pushed(str(DEV), "one"))
