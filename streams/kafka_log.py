@@ -139,22 +139,22 @@ class KafkaLog:
     ) -> AsyncGenerator[list[LogRecord], None]:
         """See EventLog."""
         end = min(stop, await self.high_watermark(topic, partition))
-        position = max(start, await self.low_watermark(topic, partition))
-        if position >= end:
+        if start >= end:
             return
-        async with self._reading(topic, {partition: position}) as reader:
-            silent_since = monotonic()
+        async with self._reading(topic, {partition: start}) as reader:
+            position, silent_since = start, monotonic()
             while position < end:
                 batch = await reader.batch()
                 before, position = position, await reader.position(partition)
-                if position > before:
-                    silent_since = monotonic()
-                elif monotonic() - silent_since > limits.append_timeout_seconds:
-                    raise LogUnavailableError(f"read {topic}: nothing came for {limits.append_timeout_seconds} s")
                 if position > end:
                     batch = [record for record in batch if record.offset < end]
                 if batch:
                     yield batch
+                if position > before:
+                    # Only now: how long the records were worked on is not the log's silence.
+                    silent_since = monotonic()
+                elif monotonic() - silent_since > limits.append_timeout_seconds:
+                    raise LogUnavailableError(f"read {topic}: nothing came for {limits.append_timeout_seconds} s")
 
     async def follow(self, topic: str, starts: Mapping[int, int]) -> AsyncGenerator[LogRecord, None]:
         """See EventLog."""

@@ -106,9 +106,12 @@ async def test_a_follower_sees_what_is_there_and_what_comes_later(under_test: Lo
 
     async with aclosing(under_test.log.follow(under_test.topic, {0: 1, 2: 0})) as following:
         early = [await anext(following) for _ in range(2)]
+        waiting = asyncio.ensure_future(anext(following))
+        done, _ = await asyncio.wait([waiting], timeout=0.3)
+        assert not done, "there is nothing more yet"
         await under_test.log.append(under_test.record(b"unwanted", partition=1))
         await under_test.log.append(under_test.record(b"later", partition=2))
-        late = await anext(following)
+        late = await waiting
 
     assert [record.value for record in early] == [b"1", b"2"]
     assert (late.value, late.partition, late.offset) == (b"later", 2, 0)
