@@ -12,6 +12,7 @@ from aiokafka.structs import TopicPartition
 
 from tests.support.brokers import BrokerUnderTest
 from tests.support.logs import LogUnderTest, kafka_log
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.kafka
 
@@ -37,6 +38,15 @@ async def transact(broker: BrokerUnderTest, topic: str, *values: bytes, commit: 
         await producer.stop()
 
 
+async def until_ends_at(under_test: LogUnderTest, end: int) -> None:
+    """Wait for the control record: the broker writes it after it has answered the producer."""
+
+    async def reached() -> bool:
+        return await under_test.log.high_watermark(under_test.topic, 0) == end
+
+    await eventually(reached, seconds=30, what=f"the partition ends at {end}")
+
+
 async def remove_before(broker: BrokerUnderTest, topic: str, offset: int) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
     await admin.start()
@@ -51,16 +61,16 @@ async def test_a_range_that_ends_in_control_records_ends(
     broker: BrokerUnderTest, under_test: LogUnderTest, *, commit: bool
 ) -> None:
     await transact(broker, under_test.topic, b"0", b"1", commit=commit)
-    end = await under_test.log.high_watermark(under_test.topic, 0)
+    await until_ends_at(under_test, 3)
 
-    assert end == 3
     async with asyncio.timeout(30):
-        assert await under_test.values(0, 0, end) == [b"0", b"1"]
-        assert await under_test.values(0, 2, end) == []
+        assert await under_test.values(0, 0, 3) == [b"0", b"1"]
+        assert await under_test.values(0, 2, 3) == []
 
 
 async def test_records_around_a_control_record_are_all_read(broker: BrokerUnderTest, under_test: LogUnderTest) -> None:
     await transact(broker, under_test.topic, b"0")
+    await until_ends_at(under_test, 2)
     position = await under_test.log.append(under_test.record(b"2"))
 
     assert position.offset == 2
