@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import Literal
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 
 from streams.brokers.embedded import embedded_broker
 from tests.support.kafka import apache_kafka
@@ -32,6 +33,25 @@ def given_bootstrap() -> str | None:
     return os.environ.get("TOWLINE_KAFKA_BOOTSTRAP")
 
 
+def under_ci() -> bool:
+    return os.environ.get("CI") == "true"
+
+
+def is_embedded(bootstrap: str) -> bool:
+    """Tell the embedded broker, which names its cluster, from Apache Kafka."""
+
+    async def cluster() -> object:
+        client = AIOKafkaAdminClient(bootstrap_servers=bootstrap.split(","))
+        try:
+            await client.start()
+            return (await client.describe_cluster())["cluster_id"]
+        finally:
+            await client.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, cluster()).result() == "tansu_cluster"
+
+
 def choice() -> str:
     """Say which broker the tests will run on, without starting it.
 
@@ -42,7 +62,7 @@ def choice() -> str:
         return f"given broker at {given}"
     if kafka_is_here():
         return f"Apache Kafka {KAFKA_VERSION}"
-    if os.environ.get("CI") == "true":
+    if under_ci():
         raise pytest.UsageError("under CI the tests run on Apache Kafka: make parts, or set TOWLINE_KAFKA_BOOTSTRAP")
     return f"embedded broker {embedded_version()}"
 
@@ -55,6 +75,8 @@ def embedded_version() -> str:
 def shared_broker() -> Iterator[BrokerUnderTest]:
     """The broker of the session, which tests share: unique topic names keep them apart."""
     if (given := given_bootstrap()) is not None:
+        if under_ci() and is_embedded(given):
+            pytest.fail(f"under CI the tests run on Apache Kafka, but {given} is the embedded broker")
         yield BrokerUnderTest(given, "given broker", "of unknown version")
         return
     with own_broker() as started:
