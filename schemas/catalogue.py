@@ -4,31 +4,48 @@ A shape never changes: a new version of a type gets a new model, and a step in :
 the version before into it. The bytes in the log stay as they are.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 import orjson
 from pydantic import ValidationError
 
 from schemas.canonical import canonical_bytes
-from schemas.commands import CopyImage
+from schemas.commands import CopyImage, InspectImage, PollRepository
 from schemas.deadletters import DeadLetter
 from schemas.decisions import Decision
 from schemas.envelope import Envelope, WireEnvelope
 from schemas.events import (
     ClockTicked,
     ImageDeleted,
+    ImageObserved,
     ImagePushed,
     PolicyProposed,
     PolicyPublished,
+    PollCompleted,
+    PollFailed,
+    PromotionRequested,
     TransferCompleted,
     TransferFailed,
     TransferSkipped,
 )
+from schemas.facts import (
+    ApprovalGranted,
+    ApprovalRevoked,
+    ImageInspected,
+    InspectionFailed,
+    OverrideRevoked,
+    SbomSubmitted,
+    ScanCompleted,
+    SignatureVerified,
+    VulnerabilityOverridden,
+)
 from schemas.references import Frozen
+from schemas.upcasts import Upcast, unchanged, with_options, without_referrers
 
 EVENT_TYPES: Final[dict[str, type[Frozen]]] = {
     "image.pushed": ImagePushed,
+    "image.observed": ImageObserved,
     "image.deleted": ImageDeleted,
     "policy.proposed": PolicyProposed,
     "policy.published": PolicyPublished,
@@ -36,8 +53,24 @@ EVENT_TYPES: Final[dict[str, type[Frozen]]] = {
     "transfer.completed": TransferCompleted,
     "transfer.skipped": TransferSkipped,
     "transfer.failed": TransferFailed,
+    "image.inspected": ImageInspected,
+    "inspection.failed": InspectionFailed,
+    "poll.completed": PollCompleted,
+    "poll.failed": PollFailed,
+    "scan.completed": ScanCompleted,
+    "sbom.submitted": SbomSubmitted,
+    "signature.verified": SignatureVerified,
+    "vulnerability.overridden": VulnerabilityOverridden,
+    "override.revoked": OverrideRevoked,
+    "approval.granted": ApprovalGranted,
+    "approval.revoked": ApprovalRevoked,
+    "promotion.requested": PromotionRequested,
 }
-COMMAND_TYPES: Final[dict[str, type[Frozen]]] = {"image.copy": CopyImage}
+COMMAND_TYPES: Final[dict[str, type[Frozen]]] = {
+    "image.copy": CopyImage,
+    "image.inspect": InspectImage,
+    "repository.poll": PollRepository,
+}
 DECISION_TYPES: Final[dict[str, type[Frozen]]] = {"decision.made": Decision}
 DEADLETTER_TYPES: Final[dict[str, type[Frozen]]] = {"input.rejected": DeadLetter}
 
@@ -45,11 +78,26 @@ DEADLETTER_TYPES: Final[dict[str, type[Frozen]]] = {"input.rejected": DeadLetter
 TYPES: Final[Mapping[str, type[Frozen]]] = EVENT_TYPES | COMMAND_TYPES | DECISION_TYPES | DEADLETTER_TYPES
 
 #: The current version of each type.
-VERSIONS: Final[Mapping[str, int]] = dict.fromkeys(TYPES, 1)
+VERSIONS: Final[Mapping[str, int]] = dict.fromkeys(TYPES, 1) | {
+    "policy.proposed": 2,
+    "policy.published": 2,
+    "decision.made": 2,
+    "image.copy": 2,
+    "transfer.completed": 2,
+    "transfer.skipped": 2,
+    "transfer.failed": 2,
+}
 
-Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 #: From ``(type, version)`` to the step that makes the data of ``version + 1`` out of it.
-UPCASTS: Final[dict[tuple[str, int], Upcast]] = {}
+UPCASTS: Final[Mapping[tuple[str, int], Upcast]] = {
+    ("policy.proposed", 1): without_referrers,
+    ("policy.published", 1): without_referrers,
+    ("decision.made", 1): with_options,
+    ("image.copy", 1): with_options,
+    ("transfer.completed", 1): unchanged,
+    ("transfer.skipped", 1): unchanged,
+    ("transfer.failed", 1): unchanged,
+}
 
 _TYPE_OF: Final[Mapping[type[Frozen], str]] = {model: name for name, model in TYPES.items()}
 

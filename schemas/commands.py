@@ -1,6 +1,10 @@
 """Commands: imperatives, carried out by the agents that own the topic."""
 
-from schemas.references import Count, Digest, Frozen, Reference
+from typing import Literal
+
+from schemas.patterns import SourcePattern
+from schemas.policies import CopyOptions
+from schemas.references import Actor, Count, Digest, Frozen, Reference, Repository
 
 
 class CopyImage(Frozen):
@@ -12,6 +16,27 @@ class CopyImage(Frozen):
     digest: Digest
     target: Reference
     hops: Count
+    options: CopyOptions = CopyOptions()
+    #: Who pushed the image that all this began with.
+    pushed_by: Actor | None = None
 
 
-CommandData = CopyImage
+class InspectImage(Frozen):
+    """Find out what a digest consists of, and which configured keys signed it."""
+
+    #: The event that made it necessary.
+    event_id: str
+    repository: Repository
+    digest: Digest
+
+
+class PollRepository(Frozen):
+    """Find out which digest each tag of the source has."""
+
+    #: The event that made it necessary.
+    event_id: str
+    source: SourcePattern
+    cause: Literal["initial-evaluation", "interval"]
+
+
+CommandData = CopyImage | InspectImage | PollRepository

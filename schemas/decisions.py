@@ -1,9 +1,14 @@
 """Decisions: what became of a push under each policy, and why. Negative ones too."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from schemas.events import Revision
-from schemas.references import Count, Digest, Frozen, Reference
+from schemas.instants import Instant
+from schemas.policies import CopyOptions, Mode
+from schemas.references import Actor, Count, Digest, Frozen, Reference
+
+#: The policy of a decision that a person asked for; no policy can have this name.
+MANUAL: Final = "(manual)"
 
 Verdict = Literal["promote", "mirror", "hold", "deny", "ignore"]
 """``promote`` and ``mirror`` act; ``hold`` waits for a fact; ``deny`` names the rule that failed.
@@ -19,10 +24,17 @@ class RuleFinding(Frozen):
     """How one rule came out, on what it looked at."""
 
     field: str
+    #: Which label or annotation.
+    name: str | None = None
     operator: str
     values: tuple[str, ...]
+    #: What it looked at; None when that is not known.
     actual: str | None
     result: Holding
+    #: What it waits for, or more about why it failed, for people.
+    detail: str | None = None
+    #: The ids of the events that told what it looked at, beside the one that is decided.
+    events: tuple[str, ...] = ()
 
 
 class Decision(Frozen):
@@ -30,7 +42,7 @@ class Decision(Frozen):
 
     event_id: str
     revision: Revision
-    #: None when no policy has this repository as its source.
+    #: None when no policy has this repository as its source; ``(manual)`` when a person asked.
     policy: str | None
     verdict: Verdict
     source: Reference
@@ -42,3 +54,13 @@ class Decision(Frozen):
     reason: str
     #: How many transfers in a row led to this image, the commanded one included.
     hops: Count
+    #: ``shadow``: recorded only; nothing follows from it.
+    mode: Mode = "enforce"
+    #: How the image is to be copied; None when no policy matched.
+    options: CopyOptions | None = None
+    #: When the passing of time alone may make another verdict of a ``hold``.
+    due_at: Instant | None = None
+    #: Who asked for a manual promotion.
+    actor: Actor | None = None
+    #: Who pushed the image that all this began with.
+    pushed_by: Actor | None = None

@@ -4,15 +4,22 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from schemas.facts import (
+    ApprovalGranted,
+    ApprovalRevoked,
+    ImageInspected,
+    InspectionFailed,
+    OverrideRevoked,
+    SbomSubmitted,
+    ScanCompleted,
+    SignatureVerified,
+    VulnerabilityOverridden,
+)
 from schemas.instants import Instant
 from schemas.outcomes import Outcome
+from schemas.patterns import SourcePattern
 from schemas.policies import PolicySet
-from schemas.references import Count, Digest, Frozen, Repository, Tag
-
-Actor = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-"""Who did it, as the sender names them."""
-
-MediaType = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+from schemas.references import Actor, Count, Digest, Frozen, MediaType, Reference, Repository, Tag
 
 Revision = Annotated[int, Field(ge=0, le=2**53 - 1)]
 """The number of a policy set: 0 is the empty set before the first publication."""
@@ -28,6 +35,18 @@ class ImagePushed(Frozen):
     size: Count | None = None
     actor: Actor | None = None
     occurred_at: Instant | None = None
+
+
+class ImageObserved(Frozen):
+    """A repository was asked what it has: this digest under this tag."""
+
+    repository: Repository
+    tag: Tag
+    digest: Digest
+    media_type: MediaType | None = None
+    size: Count | None = None
+    #: The command that asked.
+    command_id: str
 
 
 class ImageDeleted(Frozen):
@@ -86,8 +105,40 @@ class TransferFailed(Outcome):
     attempts: Count
 
 
+class PollCompleted(Frozen):
+    """A source was asked what it has; its tags follow or went before as observations."""
+
+    command_id: str
+    source: SourcePattern
+    repositories: Count
+    tags: Count
+
+
+class PollFailed(Frozen):
+    """A source could not be asked, or not to the end."""
+
+    command_id: str
+    source: SourcePattern
+    cause: str
+    detail: str
+    retryable: bool
+    attempts: Count
+
+
+class PromotionRequested(Frozen):
+    """Someone wants an image at a target now, whatever the policies say."""
+
+    repository: Repository
+    tag: Tag
+    digest: Digest
+    target: Reference
+    actor: Actor
+    comment: Annotated[str, StringConstraints(max_length=4096)] = ""
+
+
 EventData = (
     ImagePushed
+    | ImageObserved
     | ImageDeleted
     | PolicyProposed
     | PolicyPublished
@@ -95,4 +146,16 @@ EventData = (
     | TransferCompleted
     | TransferSkipped
     | TransferFailed
+    | ImageInspected
+    | InspectionFailed
+    | PollCompleted
+    | PollFailed
+    | ScanCompleted
+    | SbomSubmitted
+    | SignatureVerified
+    | VulnerabilityOverridden
+    | OverrideRevoked
+    | ApprovalGranted
+    | ApprovalRevoked
+    | PromotionRequested
 )

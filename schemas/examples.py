@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from schemas.canonical import content_id, sha256_hex
 from schemas.catalogue import type_of
-from schemas.commands import CopyImage
+from schemas.commands import CopyImage, InspectImage, PollRepository
 from schemas.deadletters import DeadLetter
 from schemas.decisions import Decision, RuleFinding
 from schemas.descriptors import OCI_MANIFEST
@@ -13,15 +13,35 @@ from schemas.envelope import Envelope
 from schemas.events import (
     ClockTicked,
     ImageDeleted,
+    ImageObserved,
     ImagePushed,
     PolicyProposed,
     PolicyPublished,
+    PollCompleted,
+    PollFailed,
+    PromotionRequested,
     TransferCompleted,
     TransferFailed,
     TransferSkipped,
 )
-from schemas.policies import Policy, PolicySet, Rule
-from schemas.references import Frozen, Reference, Repository
+from schemas.facts import (
+    ApprovalGranted,
+    ApprovalRevoked,
+    Component,
+    ImageInspected,
+    InspectionFailed,
+    OverrideRevoked,
+    PlatformImage,
+    SbomSubmitted,
+    ScanCompleted,
+    SignatureVerified,
+    Vulnerability,
+    VulnerabilityOverridden,
+)
+from schemas.patterns import SourcePattern, TargetPattern
+from schemas.policies import CopyOptions, Policy, PolicySet
+from schemas.references import Frozen, Reference
+from schemas.rules import CountRule, TagRule
 
 _DEV: Final = Reference.parse("local/dev/website:1.0-stable")
 _QA: Final = Reference.parse("local/qa/website:1.0-stable")
@@ -38,9 +58,12 @@ _SET: Final = PolicySet(
     policies=(
         Policy(
             name=_POLICY,
-            source=_DEV.repository,
-            target=Repository.parse("local/qa/website"),
-            rules=(Rule(field="tag", operator="ends-with", values=("-stable",)),),
+            source=SourcePattern.parse("local/dev/website"),
+            target=TargetPattern.parse("local/qa/website"),
+            rules=(
+                TagRule(field="tag", operator="ends-with", values=("-stable",)),
+                CountRule(field="vulnerability_critical", operator="<=", values=("0",)),
+            ),
         ),
     )
 )
@@ -53,7 +76,13 @@ _OUTCOME: Final[Mapping[str, Any]] = {
     "target": _QA,
     "digest": _DIGEST,
     "hops": 1,
+    "pushed_by": "ci",
 }
+_IMAGE: Final[Mapping[str, Any]] = {"repository": _DEV.repository, "digest": _DIGEST}
+_CVE: Final = "CVE-2024-3094"
+_COMPONENT: Final = Component(
+    name="xz-utils", version="5.6.0", purl="pkg:deb/debian/xz-utils@5.6.0", licenses=(("0BSD",), ("GPL-2.0-or-later",))
+)
 
 
 def _envelope(data: Frozen, source: str, subject: object) -> Envelope[Frozen]:
@@ -78,9 +107,21 @@ _DECISION: Final = Decision(
     source=_DEV,
     digest=_DIGEST,
     target=_QA,
-    rules=(RuleFinding(field="tag", operator="ends-with", values=("-stable",), actual="1.0-stable", result="holds"),),
-    reason="every rule of website-to-qa holds",
+    rules=(
+        RuleFinding(field="tag", operator="ends-with", values=("-stable",), actual="1.0-stable", result="holds"),
+        RuleFinding(
+            field="vulnerability_critical",
+            operator="<=",
+            values=("0",),
+            actual="0",
+            result="holds",
+            events=(content_id("example", "scan.completed"), content_id("example", "vulnerability.overridden")),
+        ),
+    ),
+    reason="tag ends-with -stable holds for 1.0-stable; vulnerability_critical <= 0 holds for 0",
     hops=1,
+    options=CopyOptions(),
+    pushed_by="ci",
 )
 
 _DEAD_LETTER: Final = DeadLetter(
@@ -94,11 +135,88 @@ _DEAD_LETTER: Final = DeadLetter(
     value_size=8,
 )
 
+#: What an observer does and finds.
+_OBSERVED: Final[tuple[tuple[Frozen, object], ...]] = (
+    (InspectImage(event_id=_EVENT_ID, **_IMAGE), _DEV.repository),
+    (
+        ImageInspected(
+            **_IMAGE,
+            media_type=OCI_MANIFEST,
+            annotations={"org.opencontainers.image.revision": "0a1b2c3"},
+            images=(
+                PlatformImage(
+                    platform="linux/amd64", digest=_DIGEST, size=3198, created=_NOW, labels={"maintainer": "team-web"}
+                ),
+            ),
+        ),
+        _DEV.repository,
+    ),
+    (
+        InspectionFailed(
+            **_IMAGE,
+            command_id=_COMMAND_ID,
+            cause="unreachable",
+            detail="the registry did not answer",
+            retryable=True,
+            attempts=5,
+        ),
+        _DEV.repository,
+    ),
+    (SignatureVerified(**_IMAGE, key="release"), _DEV.repository),
+    (
+        PollRepository(event_id=_EVENT_ID, source=SourcePattern.parse("local/dev/*"), cause="initial-evaluation"),
+        "local/dev/*",
+    ),
+    (
+        PollCompleted(command_id=_COMMAND_ID, source=SourcePattern.parse("local/dev/*"), repositories=2, tags=7),
+        "local/dev/*",
+    ),
+    (
+        PollFailed(
+            command_id=_COMMAND_ID,
+            source=SourcePattern.parse("local/dev/*"),
+            cause="denied",
+            detail="the registry refused the catalogue",
+            retryable=False,
+            attempts=1,
+        ),
+        "local/dev/*",
+    ),
+)
+
+#: What people and tools tell about an image.
+_TOLD: Final[tuple[Frozen, ...]] = (
+    ScanCompleted(
+        **_IMAGE,
+        scanner="trivy 0.58.0",
+        vulnerabilities=(
+            Vulnerability(id=_CVE, severity="critical", score_tenths=100, component="xz-utils", version="5.6.0"),
+        ),
+        actor="ci",
+        occurred_at=_NOW,
+    ),
+    SbomSubmitted(**_IMAGE, format="cyclonedx 1.5", components=(_COMPONENT,), actor="ci"),
+    VulnerabilityOverridden(
+        **_IMAGE, vulnerability=_CVE, component="xz-utils", reason="sshd is not in this image", actor="security"
+    ),
+    OverrideRevoked(**_IMAGE, vulnerability=_CVE, component="xz-utils", reason="it is now", actor="security"),
+    ApprovalGranted(**_IMAGE, policy=_POLICY, actor="ann", comment="tested by hand"),
+    ApprovalRevoked(**_IMAGE, policy=_POLICY, approver="ann", actor="ann", comment="found a defect"),
+    PromotionRequested(
+        repository=_DEV.repository, tag=_DEV.tag, digest=_DIGEST, target=_QA, actor="ann", comment="hot fix"
+    ),
+)
+
 #: From each type to a record of it.
 EXAMPLES: Final[Mapping[str, Envelope[Frozen]]] = {
     type_of(envelope.data): envelope
     for envelope in (
         _envelope(_PUSHED, "towline/hooks/local", _DEV),
+        _envelope(
+            ImageObserved(repository=_DEV.repository, tag=_DEV.tag, digest=_DIGEST, command_id=_COMMAND_ID),
+            "towline/observer",
+            _DEV,
+        ),
         _envelope(ImageDeleted(repository=_DEV.repository, tag=_DEV.tag, actor="cleaner"), "towline/hooks/local", _DEV),
         _envelope(PolicyProposed(replaces=0, set=_SET, actor="operator"), "towline/cli", "policies@1"),
         _envelope(
@@ -109,7 +227,15 @@ EXAMPLES: Final[Mapping[str, Envelope[Frozen]]] = {
         _envelope(ClockTicked(now=_NOW), "towline/ticker", "clock"),
         _envelope(_DECISION, "towline/evaluator", _DEV),
         _envelope(
-            CopyImage(decision_id=_DECISION_ID, policy=_POLICY, source=_DEV, digest=_DIGEST, target=_QA, hops=1),
+            CopyImage(
+                decision_id=_DECISION_ID,
+                policy=_POLICY,
+                source=_DEV,
+                digest=_DIGEST,
+                target=_QA,
+                hops=1,
+                pushed_by="ci",
+            ),
             "towline/evaluator",
             _QA,
         ),
@@ -138,5 +264,7 @@ EXAMPLES: Final[Mapping[str, Envelope[Frozen]]] = {
             _QA,
         ),
         _envelope(_DEAD_LETTER, "towline/deadletters", "towline.inbound/3/17"),
+        *(_envelope(data, "towline/observer", subject) for data, subject in _OBSERVED),
+        *(_envelope(data, "towline/cli", _DEV) for data in _TOLD),
     )
 }

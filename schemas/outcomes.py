@@ -1,6 +1,6 @@
 """What every outcome of a command tells: which command it ends, and for what."""
 
-from schemas.references import Count, Digest, Frozen, Reference
+from schemas.references import Actor, Count, Digest, Frozen, Reference
 
 
 class Outcome(Frozen):
@@ -16,3 +16,5 @@ class Outcome(Frozen):
     previous_digest: Digest | None = None
     #: How many transfers in a row led here, this one included.
     hops: Count
+    #: Who pushed the image that all this began with.
+    pushed_by: Actor | None = None

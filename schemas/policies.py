@@ -5,30 +5,38 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from schemas.canonical import canonical_bytes, sha256_hex
-from schemas.references import Frozen, Repository
+from schemas.patterns import SourcePattern, TargetPattern
+from schemas.references import Frozen
+from schemas.rules import Duration, Rule
 
 PolicyName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 """Unique in its set: lower-case letters, digits and hyphens, up to 63."""
 
-TagOperator = Literal["equals", "starts-with", "ends-with", "contains", "one-of", "not-one-of"]
-"""``equals`` to ``one-of`` hold when any of the values does; ``not-one-of`` when none does."""
+Platform = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9_.-]{1,64}/[a-z0-9_.-]{1,64}(/[a-z0-9_.-]{1,64})?$", max_length=128)
+]
+"""``OS/ARCHITECTURE`` or ``OS/ARCHITECTURE/VARIANT``, such as ``linux/arm64``."""
 
-#: Bounds of one rule, so that a decision has a bounded cost.
-VALUES_MAX = 1000
-RULES_MAX = 100
+Overwrite = Literal["never", "if-different", "backup"]
+"""What becomes of a target tag that has another digest: left, replaced, or replaced and kept under another tag."""
+
+Mode = Literal["enforce", "shadow", "disabled"]
+"""``shadow``: decide and record, never act. ``disabled``: as if the policy were not there."""
+
 #: Bounds of one set, so that its publication fits into one record of the log.
+RULES_MAX = 100
+PLATFORMS_MAX = 32
 POLICIES_MAX = 10_000
 
 
-class Rule(Frozen):
-    """One condition on an image. All rules of a policy must hold."""
+class CopyOptions(Frozen):
+    """How an image is copied."""
 
-    field: Literal["tag"]
-    operator: TagOperator
-    values: Annotated[
-        tuple[Annotated[str, StringConstraints(min_length=1, max_length=256)], ...],
-        Field(min_length=1, max_length=VALUES_MAX),
-    ]
+    #: Of an index, only these; empty: all.
+    platforms: Annotated[tuple[Platform, ...], Field(max_length=PLATFORMS_MAX)] = ()
+    #: Signatures, SBOMs and attestations travel along.
+    referrers: bool = True
+    overwrite: Overwrite = "if-different"
 
 
 class Policy(Frozen):
@@ -37,17 +45,43 @@ class Policy(Frozen):
     A target in the source's registry makes it a promotion, another registry a mirror.
     """
 
+    #: Unique in the file.
     name: PolicyName
-    source: Repository
-    target: Repository
+    #: REGISTRY/REPOSITORY, or a glob of repositories such as local/dev/*.
+    source: SourcePattern
+    #: REGISTRY/REPOSITORY; {repository} is the source's path, {1} what its first wildcard matched.
+    target: TargetPattern
+    #: The target tag: literal text, {1}, and the directives of strftime, %n being the source tag.
     tag: Annotated[str, StringConstraints(min_length=1, max_length=256)] = "%n"
+    #: All must hold.
     rules: Annotated[tuple[Rule, ...], Field(max_length=RULES_MAX)] = ()
+    #: Of an index, only these are judged and copied; empty: all.
+    platforms: Annotated[tuple[Platform, ...], Field(max_length=PLATFORMS_MAX)] = ()
+    #: Signatures, SBOMs and attestations travel along.
+    referrers: bool = True
+    #: What becomes of a target tag that has another digest.
+    overwrite: Overwrite = "if-different"
+    #: Whether what is known of the image (scans, SBOMs, signatures, overrides) is known at the target too.
+    facts: Literal["promotion", "always", "never"] = "promotion"
+    #: Also judge what is in the source already when the policy is new or changed.
+    initial_evaluation: bool = True
+    #: Ask the source on this interval what it has, for registries that send no webhooks.
+    poll: Duration | None = None
+    #: enforce, shadow (decide and record, never act) or disabled.
+    mode: Mode = "enforce"
+
+    @property
+    def options(self) -> CopyOptions:
+        """How its images are copied."""
+        return CopyOptions(platforms=self.platforms, referrers=self.referrers, overwrite=self.overwrite)
 
 
 class PolicySet(Frozen):
     """All policies in force together; published as one revision."""
 
     policies: Annotated[tuple[Policy, ...], Field(max_length=POLICIES_MAX)] = ()
+    #: The release of the IANA time zone database that the windows were checked with; None when none names a zone.
+    tzdata: Annotated[str, StringConstraints(max_length=32)] | None = None
 
     @property
     def digest(self) -> str:

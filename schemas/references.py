@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchema
 from pydantic_core import CoreSchema, core_schema
 
 _PATH = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REGISTRY = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+REGISTRY_PATTERN = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _NAME = rf"{_PATH}(?:/{_PATH})*"
 _TAG = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
 
@@ -38,11 +38,17 @@ Digest = Annotated[
 ]
 """A content digest: ``sha256:`` and 64, or ``sha512:`` and 128 lower-case hex digits."""
 
-RegistryName = Annotated[str, StringConstraints(pattern=f"^{_REGISTRY}$"), AfterValidator(_whole_line)]
+RegistryName = Annotated[str, StringConstraints(pattern=f"^{REGISTRY_PATTERN}$"), AfterValidator(_whole_line)]
 """The name of a registry in the settings."""
 
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 """A number of things or bytes that JSON carries exactly."""
+
+
+Actor = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+"""Who did it, as the sender names them."""
+
+MediaType = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
 class Frozen(BaseModel):
@@ -51,13 +57,14 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class _Text:
+class TextValue:
     """A value object that is a plain string on the wire."""
 
     _pattern: ClassVar[str]
 
     @classmethod
     def parse(cls, text: str) -> Self:
+        """Read the text."""
         raise NotImplementedError
 
     @classmethod
@@ -73,14 +80,14 @@ class _Text:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Repository(_Text):
+class Repository(TextValue):
     """A repository of a named registry: ``REGISTRY/NAME``."""
 
     registry: str
     name: str
 
-    _pattern: ClassVar[str] = f"{_REGISTRY}/{_NAME}"
-    _parts: ClassVar[re.Pattern[str]] = re.compile(rf"({_REGISTRY})/({_NAME})")
+    _pattern: ClassVar[str] = f"{REGISTRY_PATTERN}/{_NAME}"
+    _parts: ClassVar[re.Pattern[str]] = re.compile(rf"({REGISTRY_PATTERN})/({_NAME})")
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -102,14 +109,14 @@ class Repository(_Text):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Reference(_Text):
+class Reference(TextValue):
     """A tag of a repository: ``REGISTRY/NAME:TAG``."""
 
     repository: Repository
     tag: str
 
-    _pattern: ClassVar[str] = f"{_REGISTRY}/{_NAME}:{_TAG}"
-    _parts: ClassVar[re.Pattern[str]] = re.compile(rf"({_REGISTRY}/{_NAME}):({_TAG})")
+    _pattern: ClassVar[str] = f"{REGISTRY_PATTERN}/{_NAME}:{_TAG}"
+    _parts: ClassVar[re.Pattern[str]] = re.compile(rf"({REGISTRY_PATTERN}/{_NAME}):({_TAG})")
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -1,0 +1,30 @@
+"""Steps from the data of one version to the next. Each is pure, and stays for ever.
+
+Version 1 of policies knew of no referrers: its transfers left them behind, and what it decided is told as it was.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+Upcast = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def unchanged(data: dict[str, Any]) -> dict[str, Any]:
+    """The version after it has more members, which older records lack and which have defaults."""
+    return data
+
+
+def without_referrers(data: dict[str, Any]) -> dict[str, Any]:
+    """Policy sets: every policy left referrers behind."""
+    chosen = data.get("set")
+    if not isinstance(chosen, dict) or not isinstance(chosen.get("policies"), list):
+        return data
+    policies = [{**policy, "referrers": False} if isinstance(policy, dict) else policy for policy in chosen["policies"]]
+    return {**data, "set": {**chosen, "policies": policies}}
+
+
+def with_options(data: dict[str, Any]) -> dict[str, Any]:
+    """Decisions and copies: how the image was copied became a member."""
+    if data.get("target") is None:
+        return data
+    return {**data, "options": {"platforms": [], "referrers": False, "overwrite": "if-different"}}
