@@ -1,18 +1,13 @@
 """Where an event belongs in the log: its key, and the partition that its key chooses."""
 
 from schemas.catalogue import encode
+from schemas.commands import CopyImage, InspectImage, PollRepository
 from schemas.envelope import Envelope
-from schemas.events import (
-    ImageDeleted,
-    ImagePushed,
-    PolicyProposed,
-    TransferCompleted,
-    TransferFailed,
-    TransferSkipped,
-)
+from schemas.events import PolicyProposed, PollCompleted, PollFailed
+from schemas.outcomes import Outcome
 from schemas.references import Frozen, Repository
 from streams.log import Append
-from streams.topics import EVENTS, partition_for, repository_key
+from streams.topics import COMMANDS, EVENTS, partition_for, repository_key, source_key
 from towline.policy.publish import PROPOSAL_PARTITION
 
 #: The keys of events that belong to no repository.
@@ -21,21 +16,27 @@ CLOCK_KEY = b"clock"
 
 
 def repository_of(event: Envelope[Frozen]) -> Repository | None:
-    """Return the repository that an event is about; None for publications and ticks."""
-    match event.data:
-        case ImagePushed() | ImageDeleted() as data:
-            return data.repository
-        case TransferCompleted() | TransferSkipped() | TransferFailed() as data:
-            return data.target.repository
-        case _:
-            return None
+    """Return the repository that an event is about; None for publications, ticks and polls of globs."""
+    if isinstance(event.data, Outcome):
+        return event.data.target.repository
+    if isinstance(event.data, PollCompleted | PollFailed):
+        return event.data.source.repository
+    repository = getattr(event.data, "repository", None)
+    return repository if isinstance(repository, Repository) else None
+
+
+def _key(event: Envelope[Frozen]) -> bytes | None:
+    if isinstance(event.data, PollCompleted | PollFailed):
+        return source_key(event.data.source)
+    repository = repository_of(event)
+    return None if repository is None else repository_key(repository)
 
 
 def home_partition(event: Envelope[Frozen], partitions: int) -> int | None:
     """Return the only partition where an event may be, or None for those that go to every partition."""
-    repository = repository_of(event)
-    if repository is not None:
-        return partition_for(repository_key(repository), partitions)
+    key = _key(event)
+    if key is not None:
+        return partition_for(key, partitions)
     return PROPOSAL_PARTITION if isinstance(event.data, PolicyProposed) else None
 
 
@@ -45,12 +46,30 @@ def event_append(event: Envelope[Frozen]) -> Append:
     Raises:
         ValueError: the event is one that goes to every partition.
     """
-    repository = repository_of(event)
-    if repository is not None:
-        return Append(EVENTS, repository_key(repository), encode(event))
+    key = _key(event)
+    if key is not None:
+        return Append(EVENTS, key, encode(event))
     if isinstance(event.data, PolicyProposed):
         return Append(EVENTS, POLICIES_KEY, encode(event), PROPOSAL_PARTITION)
     raise ValueError(f"{event.subject} goes to every partition")
+
+
+def command_append(command: Envelope[Frozen]) -> Append:
+    """Return the append that brings a command to its agent: by target, repository or source.
+
+    Raises:
+        ValueError: it is no command.
+    """
+    match command.data:
+        case CopyImage() as data:
+            key = repository_key(data.target.repository)
+        case InspectImage() as data:
+            key = repository_key(data.repository)
+        case PollRepository() as data:
+            key = source_key(data.source)
+        case _:
+            raise ValueError(f"{command.subject} is no command")
+    return Append(COMMANDS, key, encode(command))
 
 
 def broadcast_appends(event: Envelope[Frozen], key: bytes, partitions: int) -> list[Append]:

@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from aiokafka.partitioner import murmur2
 
+from schemas.patterns import SourcePattern
 from schemas.references import Repository
 from towline import limits
 
@@ -82,6 +83,11 @@ TOPICS: Final[Mapping[str, Topic]] = MappingProxyType(
 def repository_key(repository: Repository) -> bytes:
     """Return the key of all records about a repository."""
     return str(repository).encode()
+
+
+def source_key(source: SourcePattern) -> bytes:
+    """Return the key of what is about a policy's source: of an exact one, that of its repository."""
+    return str(source).encode()
 
 
 @lru_cache(maxsize=65536)
