@@ -1,0 +1,1 @@
+"""What scanners and SBOM tools report about an image, read into facts. Pure: bytes in, data out."""
