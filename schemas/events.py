@@ -106,11 +106,14 @@ class TransferFailed(Outcome):
 
 
 class PollCompleted(Frozen):
-    """A source was asked what it has; its tags follow or went before as observations."""
+    """A repository was asked what it has; all its tags went before as observations.
+
+    A glob ends with one more that names no repository: everything that it matches was asked.
+    """
 
     command_id: str
     source: SourcePattern
-    repositories: Count
+    repository: Repository | None
     tags: Count
 
 

@@ -168,7 +168,9 @@ _OBSERVED: Final[tuple[tuple[Frozen, object], ...]] = (
         "local/dev/*",
     ),
     (
-        PollCompleted(command_id=_COMMAND_ID, source=SourcePattern.parse("local/dev/*"), repositories=2, tags=7),
+        PollCompleted(
+            command_id=_COMMAND_ID, source=SourcePattern.parse("local/dev/*"), repository=_DEV.repository, tags=7
+        ),
         "local/dev/*",
     ),
     (

@@ -19,17 +19,15 @@ def repository_of(event: Envelope[Frozen]) -> Repository | None:
     """Return the repository that an event is about; None for publications, ticks and polls of globs."""
     if isinstance(event.data, Outcome):
         return event.data.target.repository
-    if isinstance(event.data, PollCompleted | PollFailed):
-        return event.data.source.repository
     repository = getattr(event.data, "repository", None)
     return repository if isinstance(repository, Repository) else None
 
 
 def _key(event: Envelope[Frozen]) -> bytes | None:
-    if isinstance(event.data, PollCompleted | PollFailed):
-        return source_key(event.data.source)
     repository = repository_of(event)
-    return None if repository is None else repository_key(repository)
+    if repository is not None:
+        return repository_key(repository)
+    return source_key(event.data.source) if isinstance(event.data, PollCompleted | PollFailed) else None
 
 
 def home_partition(event: Envelope[Frozen], partitions: int) -> int | None:
