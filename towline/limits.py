@@ -110,3 +110,29 @@ ended_command_count: Final = 10_000
 #: How long a worker may take to begin work on the partitions that it was given: the recovery of its table, and reading
 #: all of it once. A state of some million entries takes seconds; far beyond that, recovery hangs.
 takeover_timeout_seconds: Final = 300.0
+
+# -- Reports of scanners and SBOM tools -------------------------------------------------------------------------------
+
+#: A report or an SBOM. Those of large images with all their packages have 10 to 30 MB; only what policies ask for goes
+#: into the event.
+report_bytes: Final = 64 * 1024 * 1024
+
+#: The alternatives of one component's licence. Real ones have two or three; `AND` of many `OR` grows exponentially.
+license_alternative_count: Final = 64
+
+#: A licence expression. Those of whole Linux packages reach some kB; what is longer is the text of a licence.
+license_expression_characters: Final = 16 * 1024
+
+#: The name of one licence, as the contract has it.
+license_name_characters: Final = 512
+
+#: Parentheses of a licence expression: real ones have a dozen, and each may cost a level of the stack.
+license_nesting_depth: Final = 200
+
+# -- What belongs to an image -----------------------------------------------------------------------------------------
+
+#: Signatures, SBOMs and attestations of one image together. Each platform has a handful; thousands are a flood.
+referrer_count: Final = 1024
+
+#: Referrers of referrers: a signature on an attestation is one, more than a few is a chain without end.
+referrer_depth: Final = 4
