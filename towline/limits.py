@@ -31,6 +31,10 @@ recent_event_count: Final = 16
 #: through a mirror that somebody else runs.
 hop_count: Final = 16
 
+#: Tags that are there already and that one event makes the evaluator judge: a new policy judges a large repository in
+#: many small steps, one with each tick, so that no step is long and what is pushed meanwhile does not wait.
+judged_tag_count: Final = 500
+
 # -- Registries -------------------------------------------------------------------------------------------------------
 
 #: A manifest; the distribution specification asks registries to take at least 4 MiB, and clients need no more.

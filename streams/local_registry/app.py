@@ -1,7 +1,7 @@
 """The local registry's HTTP side (OCI distribution specification 1.1)."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -18,22 +18,26 @@ from streams.local_registry.store import RefusedError, Store
 Notify = Callable[[dict[str, Any]], Awaitable[None]]
 """Delivers the envelope of one pushed manifest."""
 
-#: Tags of one page when the client asks for no number.
-TAG_PAGE_LENGTH: Final = 100
+#: Names of one page when the client asks for no number.
+PAGE_LENGTH: Final = 100
 
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 _CONTENT_RANGE = re.compile(r"(?:bytes )?(\d+)-(\d+)")
 
 
 class LocalRegistry:
-    """An ASGI app. ``notify`` is called after each pushed manifest has been answered."""
+    """An ASGI app. ``notify`` is called after each pushed manifest has been answered.
 
-    def __init__(self, notify: Notify | None = None) -> None:
-        self.store = Store()
+    ``sparse`` lets an index name manifests that are not here.
+    """
+
+    def __init__(self, notify: Notify | None = None, *, sparse: bool = False) -> None:
+        self.store = Store(sparse=sparse)
         self._notify = notify
         self._app = Starlette(
             routes=[
                 Route("/v2/", _version),
+                Route("/v2/_catalog", self._catalogue, methods=["GET"]),
                 Route("/v2/{name:path}/tags/list", self._tags, methods=["GET"]),
                 Route("/v2/{name:path}/referrers/{digest}", self._referrers, methods=["GET"]),
                 Route("/v2/{name:path}/manifests/{reference}", self._manifest, methods=["GET", "PUT", "DELETE"]),
@@ -80,15 +84,13 @@ class LocalRegistry:
             background = BackgroundTask(self._notify, push_notification(request, name, tag, digest, manifest))
         return Response(status_code=201, headers=headers, background=background)
 
+    async def _catalogue(self, request: Request) -> Response:
+        page, headers = _page(request, "/v2/_catalog", self.store.repositories)
+        return JSONResponse({"repositories": page}, headers=headers)
+
     async def _tags(self, request: Request) -> Response:
         name = _path(request, "name")
-        last = request.query_params.get("last", "")
-        length = _number(request.query_params.get("n"), TAG_PAGE_LENGTH)
-        remaining = sorted(tag for tag in self.store.repository(name).tags if tag > last)
-        page = remaining[:length]
-        headers = {}
-        if page and len(remaining) > length:
-            headers["link"] = f'</v2/{name}/tags/list?n={length}&last={page[-1]}>; rel="next"'
+        page, headers = _page(request, f"/v2/{name}/tags/list", self.store.repository(name).tags)
         return JSONResponse({"name": name, "tags": page}, headers=headers)
 
     async def _referrers(self, request: Request) -> Response:
@@ -148,6 +150,16 @@ async def _refused(request: Request, error: Exception) -> Response:  # noqa: ARG
     if not isinstance(error, RefusedError):
         raise error
     return JSONResponse({"errors": [{"code": error.code, "message": error.message}]}, status_code=error.status)
+
+
+def _page(request: Request, path: str, names: Iterable[str]) -> tuple[list[str], dict[str, str]]:
+    last = request.query_params.get("last", "")
+    length = _number(request.query_params.get("n"), PAGE_LENGTH)
+    remaining = sorted(name for name in names if name > last)
+    page = remaining[:length]
+    if page and len(remaining) > length:
+        return page, {"link": f'<{path}?n={length}&last={page[-1]}>; rel="next"'}
+    return page, {}
 
 
 def _path(request: Request, name: str) -> str:

@@ -93,6 +93,8 @@ class Store:
     repositories: dict[str, StoredRepository] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
     uploads: dict[str, tuple[str, bytearray]] = field(default_factory=dict)
+    #: Whether an index may name manifests that are not here, as some registries allow.
+    sparse: bool = False
     #: Each manifest that was pushed before its content, in words.
     violations: list[str] = field(default_factory=list)
 
@@ -143,7 +145,7 @@ class Store:
             digest = reference
         manifest = StoredManifest(media_type, content, _document(content))
         repository = self.repositories.setdefault(name, StoredRepository())
-        missing = repository.missing(manifest)
+        missing = [] if self.sparse and "manifests" in manifest.document else repository.missing(manifest)
         if missing:
             self.violations.append(f"{name}:{reference} was pushed before {', '.join(missing)}")
             raise RefusedError(400, "MANIFEST_BLOB_UNKNOWN", f"missing {missing[0]}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from schemas.commands import CopyImage
 from schemas.descriptors import DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor
+from schemas.policies import CopyOptions
 from schemas.references import Reference
 from towline.registry.client import RegistryClient
 from towline.registry.images import push_blob, push_image, push_manifest
@@ -19,7 +20,7 @@ def entry(descriptor: Descriptor, **members: Any) -> dict[str, Any]:
     return {"mediaType": descriptor.media_type, "digest": descriptor.digest, "size": descriptor.size, **members}
 
 
-def copy_command(source: str, digest: str, target: str) -> CopyImage:
+def copy_command(source: str, digest: str, target: str, **options: Any) -> CopyImage:
     return CopyImage(
         decision_id="0" * 64,
         policy="to-qa",
@@ -27,6 +28,7 @@ def copy_command(source: str, digest: str, target: str) -> CopyImage:
         digest=digest,
         target=Reference.parse(target),
         hops=1,
+        options=CopyOptions(**options),
     )
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from starlette.types import ASGIApp
 
@@ -14,7 +15,15 @@ from streams.serving import serving
 from tests.support.faults import Faults
 from tests.support.images import copy_command
 from towline.failpoints import Failpoints
-from towline.registry import CopyEngine, Registries, RegistryClient, TransferOutcome, carry_out, push_image
+from towline.registry import (
+    Attempts,
+    CopyEngine,
+    Registries,
+    RegistryClient,
+    TransferOutcome,
+    carry_out,
+    push_image,
+)
 from towline.settings import RegistrySettings
 
 TARGET = "target/qa/app:1.0"
@@ -43,17 +52,20 @@ class Pair:
     async def push(self, *layers: bytes, tag: str = "1.0") -> Descriptor:
         return await push_image(self.source_client, "dev/app", tag, layers or (b"first layer", b"second layer"))
 
-    def command(self, image: Descriptor | str, target: str = TARGET) -> CopyImage:
+    def command(self, image: Descriptor | str, target: str = TARGET, **options: Any) -> CopyImage:
         digest = image if isinstance(image, str) else image.digest
-        return copy_command("source/dev/app:1.0", digest, target)
+        return copy_command("source/dev/app:1.0", digest, target, **options)
 
     def engine(self, failpoints: str = "") -> CopyEngine:
         return CopyEngine(self.registries, Failpoints(failpoints), sleep=self.sleep)
 
-    async def carry_out(self, image: Descriptor | str, target: str = TARGET) -> TransferOutcome:
-        return await carry_out(
-            "c" * 64, self.command(image, target), self.engine(), sleep=self.sleep, jitter=lambda: self.jitter
-        )
+    @property
+    def attempts(self) -> Attempts:
+        return Attempts(sleep=self.sleep, jitter=lambda: self.jitter)
+
+    async def carry_out(self, image: Descriptor | str, target: str = TARGET, **options: Any) -> TransferOutcome:
+        command = self.command(image, target, **options)
+        return await carry_out("c" * 64, command, self.engine(), attempts=self.attempts)
 
     async def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)

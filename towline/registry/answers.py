@@ -66,6 +66,18 @@ async def error_of(response: httpx.Response, what: str) -> RegistryError:
     )
 
 
+async def capped(response: httpx.Response, what: str) -> bytes:
+    """Return the body of an answer that is no larger than a manifest may be.
+
+    Raises:
+        TooLargeError: it is larger.
+    """
+    content = await read_capped(response, limits.manifest_bytes)
+    if content is None:
+        raise TooLargeError(f"{what}: more than {limits.manifest_bytes} bytes", url=str(response.url))
+    return content
+
+
 def connection_error(error: Exception, what: str, url: str) -> RegistryError:
     """Return what a failure below HTTP means: mostly that it may pass, unless the address itself is none."""
     kind = ProtocolError if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL) else UnreachableError

@@ -1,7 +1,7 @@
 """Bringing blobs to the target: skip what is there, mount what the registry has, stream the rest."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Final, Literal
 
@@ -12,6 +12,7 @@ from towline.registry.client import RegistryClient, Upload
 from towline.registry.errors import NotFoundError, RegistryError, SourceGoneError
 from towline.registry.flights import Flights
 from towline.registry.manifests import Manifest
+from towline.registry.parallel import each
 
 #: How long giving up an upload session may take. Registries forget sessions by themselves, so it is a courtesy that
 #: must not hold up a shutdown.
@@ -58,25 +59,14 @@ class BlobCopier:
         self._from = command.source.repository
         self._to = command.target.repository
 
-    async def copy_all(self, closure: list[Manifest], fates: BlobFates) -> None:
+    async def copy_all(self, manifests: Sequence[Manifest], fates: BlobFates) -> None:
         """Make sure that the target has every blob that the manifests name.
 
         Raises:
             RegistryError: the first failure; the other copies are stopped and their upload sessions given up.
         """
-        blobs = {blob.digest: blob for manifest in closure for blob in manifest.blobs}
-        waiting = iter(blobs.values())
-
-        async def work() -> None:
-            for blob in waiting:
-                await self._copy(blob, fates)
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(limits.parallel_blob_count, len(blobs))):
-                    group.create_task(work())
-        except BaseExceptionGroup as failures:
-            raise _foremost(failures) from None
+        blobs = {blob.digest: blob for manifest in manifests for blob in manifest.blobs}
+        await each(list(blobs.values()), lambda blob: self._copy(blob, fates), at_a_time=limits.parallel_blob_count)
 
     async def _copy(self, blob: Descriptor, fates: BlobFates) -> None:
         async with self._flights.join((self._to, blob.digest)) as ours:
@@ -134,12 +124,3 @@ async def _to_its_end(work: Coroutine[None, None, None]) -> None:
     task.result()
     if interruption is not None:
         raise interruption
-
-
-def _foremost(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the failure to report: a bug before a registry's error, a permanent one before one that may pass."""
-
-    def rank(error: BaseException) -> int:
-        return 0 if not isinstance(error, RegistryError) else 1 + error.retryable
-
-    return min(failures.exceptions, key=rank)

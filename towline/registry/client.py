@@ -8,11 +8,10 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import httpx
-import orjson
 
 from schemas.descriptors import DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor
 from towline import limits
-from towline.net.http import read_capped
+from towline.registry.answers import capped
 from towline.registry.auth import Scopes
 from towline.registry.blobs import digest_of, verified, verify_digest
 from towline.registry.errors import (
@@ -20,7 +19,6 @@ from towline.registry.errors import (
     DigestMismatchError,
     NotFoundError,
     ProtocolError,
-    RedirectRefusedError,
     RefusedError,
     RegistryError,
     TagImmutableError,
@@ -30,16 +28,15 @@ from towline.registry.errors import (
 )
 from towline.registry.exchange import Exchange, next_location
 from towline.registry.manifests import Manifest, parse_manifest
+from towline.registry.pages import members, names, pages
 from towline.settings import RegistrySettings
 
 #: Registries answer 404 to a type that the client does not name, so all known ones are, and then any.
 MANIFEST_ACCEPT: Final = ", ".join([OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_INDEX, "*/*;q=0.5"])
 
-#: Pages of one tag listing. Registries send 50 to 1000 tags a page; beyond this something is wrong.
-TAG_PAGE_COUNT: Final = 1000
-
 _DIGEST = re.compile(r"sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}")
-_NEXT_LINK = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?')
+#: Up to some petabytes; a number beyond is no size.
+_SIZE = re.compile(r"[0-9]{1,15}")
 #: Words by which registries refuse to move a tag under a status that also means other things.
 _IMMUTABLE_WORDS = re.compile(r"immutable|overwrit|already exists|TAG_LOCKED", re.IGNORECASE)
 
@@ -50,6 +47,15 @@ class Upload:
 
     repository: str
     location: httpx.URL
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a tag points to, as far as the registry says."""
+
+    digest: str
+    media_type: str | None
+    size: int | None
 
 
 class RegistryClient:
@@ -73,17 +79,26 @@ class RegistryClient:
         Raises:
             NotFoundError: there is no such tag.
         """
+        return (await self.look_up(repository, tag, push=push)).digest
+
+    async def look_up(self, repository: str, tag: str, *, push: bool = False) -> Named:
+        """Return what ``tag`` points to.
+
+        Raises:
+            NotFoundError: there is no such tag.
+        """
         url, scopes = self._manifest_url(repository, tag), _scopes(repository, push=push)
         what = f"{self.name}: resolve {repository}:{tag}"
         headers = {"accept": MANIFEST_ACCEPT}
         async with self._exchange.send(
             "HEAD", url, scopes=scopes, what=what, accept={200}, headers=headers
         ) as response:
-            digest = response.headers.get("docker-content-digest", "")
-        if _DIGEST.fullmatch(digest):
-            return str(digest)
+            digest, size = response.headers.get("docker-content-digest", ""), response.headers.get("content-length", "")
+            if _DIGEST.fullmatch(digest):
+                return Named(digest, _media_type(response), int(size) if _SIZE.fullmatch(size) else None)
         async with self._exchange.send("GET", url, scopes=scopes, what=what, accept={200}, headers=headers) as response:
-            return digest_of(await _capped(response, what))
+            content = await capped(response, what)
+            return Named(digest_of(content), _media_type(response), len(content))
 
     async def get_manifest(self, repository: str, digest: str, *, push: bool = False) -> Manifest:
         """Return a manifest with its verbatim bytes, proven to be those of ``digest``.
@@ -103,7 +118,7 @@ class RegistryClient:
             accept={200},
             headers={"accept": MANIFEST_ACCEPT},
         ) as response:
-            content = await _capped(response, what)
+            content = await capped(response, what)
         verify_digest(content, digest, url=str(response.url))
         _compare_claim(response, digest, what)
         return parse_manifest(content, digest, response.headers.get("content-type", ""))
@@ -113,8 +128,10 @@ class RegistryClient:
         url, what = self._manifest_url(repository, digest), f"{self.name}: look for {repository}@{digest}"
         return await self._has(url, _scopes(repository, push=push), what, {"accept": MANIFEST_ACCEPT})
 
-    async def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> None:
+    async def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> bool:
         """Write a manifest under its digest or a tag, byte for byte.
+
+        Returns whether the registry lists it under its subject by itself (``OCI-Subject``).
 
         Raises:
             TagImmutableError: the tag exists and may not be moved.
@@ -132,6 +149,7 @@ class RegistryClient:
                 body=manifest.content,
             ) as response:
                 _compare_claim(response, manifest.digest, what)
+                return "oci-subject" in response.headers
         except RegistryError as error:
             if ":" not in reference and _is_immutable_tag(error):
                 raise TagImmutableError(str(error), status=error.status, codes=error.codes) from error
@@ -158,6 +176,19 @@ class RegistryClient:
             if encoding.lower() != "identity":
                 raise ProtocolError(f"{what}: sent with Content-Encoding {encoding[:32]!r}", url=str(response.url))
             yield verified(response.aiter_raw(), blob)
+
+    async def read_blob(self, repository: str, blob: Descriptor, size_max: int) -> bytes:
+        """Return a small blob, proven to be what ``blob`` names.
+
+        Raises:
+            NotFoundError: there is none.
+            TooLargeError: it is larger than ``size_max``; then it is not asked for.
+            SizeMismatchError, DigestMismatchError: the content is something else.
+        """
+        if blob.size > size_max:
+            raise TooLargeError(f"{self.name}: blob {repository}@{blob.digest} has {blob.size} bytes of {size_max}")
+        async with self.open_blob(repository, blob) as chunks:
+            return b"".join([chunk async for chunk in chunks])
 
     async def mount_blob(self, repository: str, digest: str, origin: str) -> Upload | None:
         """Ask for a blob that repository ``origin`` of this registry has.
@@ -234,19 +265,51 @@ class RegistryClient:
             RedirectRefusedError: the next page is at another host.
         """
         url, what = self._exchange.url(f"/v2/{repository}/tags/list"), f"{self.name}: list tags of {repository}"
-        seen: set[httpx.URL] = set()
-        while url not in seen:
-            if len(seen) >= TAG_PAGE_COUNT:
-                raise TooLargeError(f"{what}: more than {TAG_PAGE_COUNT} pages")
-            seen.add(url)
-            async with self._exchange.send("GET", url, scopes=_scopes(repository), what=what, accept={200}) as response:
-                for tag in _read_tags(await _capped(response, what), what):
-                    yield tag
-            following = _next_page(response, what)
-            if following is None:
-                return
-            url = following
-        raise ProtocolError(f"{what}: the pages form a loop", url=str(url))
+        async for page in pages(self._exchange, url, _scopes(repository), what):
+            for tag in names(page.content, "tags", what):
+                yield tag
+
+    async def list_repositories(self) -> AsyncIterator[str]:
+        """Yield the repositories of the registry, in its order.
+
+        Raises:
+            NotFoundError, DeniedError: the registry has no catalogue, or not for us.
+            TooLargeError: more pages than the bound, or a page that is too large.
+            RedirectRefusedError: the next page is at another host.
+        """
+        url, what = self._exchange.url("/v2/_catalog"), f"{self.name}: list repositories"
+        async for page in pages(self._exchange, url, frozenset({"registry:catalog:*"}), what):
+            for name in names(page.content, "repositories", what):
+                yield name
+
+    async def list_referrers(self, repository: str, digest: str, *, push: bool = False) -> list[Any] | None:
+        """Return the descriptors, as the registry writes them, of the manifests whose subject is ``digest``.
+
+        None: the registry has no such listing (OCI distribution specification before 1.1).
+
+        Raises:
+            TooLargeError: more entries or pages than the bound.
+        """
+        url = self._exchange.url(f"/v2/{repository}/referrers/{digest}")
+        what = f"{self.name}: list referrers of {repository}@{digest}"
+        found: list[Any] = []
+        try:
+            async for page in pages(self._exchange, url, _scopes(repository, push=push), what):
+                # A server that does not know the path may answer with a page for people.
+                if page.media_type != OCI_INDEX:
+                    return None
+                found += members(page.content, "manifests", what)
+                if len(found) > limits.referrer_count:
+                    raise TooLargeError(f"{what}: more than {limits.referrer_count}")
+        except (NotFoundError, RefusedError):
+            return None
+        return found
+
+    async def ping(self) -> None:
+        """Ask the registry whether it is one, and takes the credentials."""
+        url, what = self._exchange.url("/v2/"), f"{self.name}: reach the registry"
+        async with self._exchange.send("GET", url, scopes=frozenset(), what=what, accept={200}):
+            pass
 
     async def _has(self, url: httpx.URL, scopes: Scopes, what: str, headers: dict[str, str]) -> bool:
         async with self._exchange.send(
@@ -265,13 +328,6 @@ def _scopes(repository: str, *, push: bool = False) -> Scopes:
     return frozenset({f"repository:{repository}:{'pull,push' if push else 'pull'}"})
 
 
-async def _capped(response: httpx.Response, what: str) -> bytes:
-    content = await read_capped(response, limits.manifest_bytes)
-    if content is None:
-        raise TooLargeError(f"{what}: more than {limits.manifest_bytes} bytes", url=str(response.url))
-    return content
-
-
 def _compare_claim(response: httpx.Response, digest: str, what: str) -> None:
     claim = response.headers.get("docker-content-digest", "")
     # A registry may name the same content by its own algorithm; only like can be compared with like.
@@ -279,32 +335,14 @@ def _compare_claim(response: httpx.Response, digest: str, what: str) -> None:
         raise DigestMismatchError(f"{what}: the registry claims {claim[:140]!r}", url=str(response.url))
 
 
+def _media_type(response: httpx.Response) -> str | None:
+    said = str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
+    return said if 0 < len(said) <= 256 else None
+
+
 def _is_immutable_tag(error: RegistryError) -> bool:
     if error.status in {409, 412}:
         return True
-    return error.status in {400, 403, 405} and _IMMUTABLE_WORDS.search(str(error)) is not None
-
-
-def _read_tags(content: bytes, what: str) -> list[str]:
-    try:
-        document: Any = orjson.loads(content)
-        tags = document["tags"] or []  # an empty repository has null
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        raise ProtocolError(f"{what}: not a list of tags") from None
-    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        raise ProtocolError(f"{what}: not a list of tags")
-    return tags
-
-
-def _next_page(response: httpx.Response, what: str) -> httpx.URL | None:
-    link = _NEXT_LINK.search(response.headers.get("link", ""))
-    if link is None:
-        return None
-    try:
-        url = response.url.join(link[1])
-    except httpx.InvalidURL:
-        raise ProtocolError(f"{what}: the next page has no usable address") from None
-    here = response.url
-    if (url.scheme, url.host, url.port) != (here.scheme, here.host, here.port):
-        raise RedirectRefusedError(f"{what}: the next page is at another host", url=str(url))
-    return url
+    return (
+        error.status in {400, 403, 405} and _IMMUTABLE_WORDS.search(" ".join([*error.codes, error.words])) is not None
+    )

@@ -14,10 +14,13 @@
     +- NotFoundError             not-found                          404
     |  +- SourceGoneError        source-gone                        what was to be copied is no longer there
     +- ContentMissingError       content-missing                    the registry misses what a manifest names
-    +- TagImmutableError         tag-immutable                      the tag may not be moved
+    +- TagImmutableError         target-immutable                   the registry does not let the tag be moved
+    +- TargetExistsError         target-exists                      the policy does not let the tag be moved
     +- TagMovedError             tag-moved                          somebody else moved the tag after us
     +- TooLargeError             too-large                          beyond a bound of ours, or the registry's
     +- UnsupportedManifestError  unsupported-manifest               docker schema 1, or no manifest at all
+    +- PlatformMissingError      platform-missing                   the index has none of the wanted platforms
+    +- SparseIndexRefusedError   sparse-index-refused               the target wants every platform of an index
     +- RedirectRefusedError      redirect-refused                   to plain HTTP, or too many
     +- RefusedError              refused                            any other 4xx
     +- ProtocolError             protocol                           an answer that the specification does not know
@@ -41,10 +44,13 @@ Cause = Literal[
     "not-found",
     "source-gone",
     "content-missing",
-    "tag-immutable",
+    "target-immutable",
+    "target-exists",
     "tag-moved",
     "too-large",
     "unsupported-manifest",
+    "platform-missing",
+    "sparse-index-refused",
     "redirect-refused",
     "refused",
     "protocol",
@@ -58,7 +64,8 @@ class RegistryError(TowlineError):
     """A registry failed or refused.
 
     ``status`` is the HTTP status when there was an answer, ``codes`` the error codes of the OCI distribution
-    specification in its body, ``url`` is redacted, ``retry_after_seconds`` what the registry asked for, capped.
+    specification in its body, ``words`` the registry's own text, ``url`` is redacted, ``retry_after_seconds`` what the
+    registry asked for, capped.
     """
 
     cause: ClassVar[Cause]
@@ -76,6 +83,7 @@ class RegistryError(TowlineError):
         self.url = None if url is None else redact_url(url)
         self.status = status
         self.codes = tuple(codes)
+        self.words = words
         self.retry_after_seconds = retry_after_seconds
         facts = [what, self.url or "", f"status {status}" if status else "", " ".join(self.codes)]
         printable = "".join(char if char.isprintable() else " " for char in words[:_WORDS_LENGTH])
@@ -157,7 +165,13 @@ class ContentMissingError(RegistryError):
 class TagImmutableError(RegistryError):
     """The registry does not let this tag point to something else."""
 
-    cause = "tag-immutable"
+    cause = "target-immutable"
+
+
+class TargetExistsError(RegistryError):
+    """The target tag points to something else, and the policy never overwrites."""
+
+    cause = "target-exists"
 
 
 class TagMovedError(RegistryError):
@@ -176,6 +190,18 @@ class UnsupportedManifestError(RegistryError):
     """A manifest that cannot be copied as it is."""
 
     cause = "unsupported-manifest"
+
+
+class PlatformMissingError(RegistryError):
+    """The index has an image for none of the platforms that are wanted."""
+
+    cause = "platform-missing"
+
+
+class SparseIndexRefusedError(RegistryError):
+    """The registry takes an index only when it has everything that the index names."""
+
+    cause = "sparse-index-refused"
 
 
 class RedirectRefusedError(RegistryError):

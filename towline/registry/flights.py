@@ -36,3 +36,15 @@ class Flights:
         finally:
             del self._flights[key]
             flight.over.set()
+
+    @asynccontextmanager
+    async def alone(self, key: Hashable) -> AsyncIterator[None]:
+        """Hold a thing for which no two may work at the same time; everybody's turn comes."""
+        while (other := self._flights.get(key)) is not None:
+            await other.over.wait()
+        flight = self._flights[key] = _Flight()
+        try:
+            yield
+        finally:
+            del self._flights[key]
+            flight.over.set()

@@ -36,6 +36,10 @@ class Manifest:
     blobs: tuple[Descriptor, ...]
     manifests: tuple[Descriptor, ...]
 
+    def document(self) -> dict[str, Any]:
+        """Return the JSON object; read anew each time, because most manifests are only passed on."""
+        return _read_object(self.content, self.digest)
+
 
 def parse_manifest(content: bytes, digest: str, content_type: str) -> Manifest:
     """Read a manifest or index; ``content_type`` is what the registry said, the document's own media type wins.

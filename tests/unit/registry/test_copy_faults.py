@@ -13,7 +13,7 @@ from tests.support.pairs import Pair
 from tests.unit.registry.copying import BLOB, MANIFEST, TAG, UPLOAD, completed, errors, failed
 from towline import limits
 from towline.failpoints import Failpoints
-from towline.registry import CopyEngine, Registries, carry_out, push_image
+from towline.registry import Attempts, CopyEngine, Registries, carry_out, push_image
 from towline.registry.blobs import digest_of
 from towline.settings import RegistrySettings
 
@@ -97,7 +97,9 @@ async def test_a_registry_that_is_not_there_ends_as_unreachable(pair: Pair) -> N
         source = pair.source_client
         async with Registries({"target": RegistrySettings(url=url)}) as absent:
             engine = CopyEngine(lambda name: source if name == "source" else absent(name), Failpoints())
-            outcome = failed(await carry_out("c" * 64, pair.command(image), engine, sleep=pair.sleep))
+            outcome = failed(
+                await carry_out("c" * 64, pair.command(image), engine, attempts=Attempts(sleep=pair.sleep))
+            )
     assert (outcome.cause, outcome.retryable) == ("unreachable", True)
     assert outcome.attempts == limits.transfer_attempt_count
 
@@ -217,7 +219,7 @@ async def test_an_immutable_tag_with_another_digest_ends_the_transfer_at_once(
     image = await pair.push()
     pair.target_faults.on("PUT", TAG, Answer(status, body=body), times=1000)
     outcome = failed(await pair.carry_out(image))
-    assert (outcome.cause, outcome.retryable, outcome.attempts) == ("tag-immutable", False, 1)
+    assert (outcome.cause, outcome.retryable, outcome.attempts) == ("target-immutable", False, 1)
     assert pair.target_digest() == old.digest
 
 

@@ -1,0 +1,40 @@
+"""How far a copy is, and what it did."""
+
+from dataclasses import dataclass, field
+
+from towline.registry.blobcopy import BlobFates
+
+
+@dataclass(frozen=True, slots=True)
+class CopyReport:
+    """What a copy did. ``skipped``: the target tag had the digest already and nothing was done."""
+
+    previous_digest: str | None
+    skipped: bool
+    bytes_copied: int = 0
+    blobs_copied: int = 0
+    blobs_mounted: int = 0
+    blobs_skipped: int = 0
+
+
+@dataclass(slots=True)
+class CopyProgress:
+    """What is known of a copy while it runs, across its attempts."""
+
+    #: Whether the target tag was looked at; from then on ``previous_digest`` says what it pointed to.
+    target_read: bool = False
+    previous_digest: str | None = None
+    #: Whether a write of the tag was begun: it may have taken effect although its answer was lost.
+    tag_sent: bool = False
+    blobs: BlobFates = field(default_factory=BlobFates)
+
+    def report(self, *, skipped: bool) -> CopyReport:
+        """Return what was done so far, as the end of the copy."""
+        return CopyReport(
+            previous_digest=self.previous_digest,
+            skipped=skipped,
+            bytes_copied=self.blobs.bytes_copied,
+            blobs_copied=self.blobs.count("copied"),
+            blobs_mounted=self.blobs.count("mounted"),
+            blobs_skipped=self.blobs.count("skipped"),
+        )
