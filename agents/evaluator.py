@@ -25,7 +25,7 @@ class Evaluator:
             return [dead_letter(record, str(error))]
         for change in folded.changes:
             state.put(change.key, change.value)
-        return [*folded.decisions, *folded.commands, *folded.announcements]
+        return [*folded.decisions, *folded.commands, *folded.events]
 
     async def opened(self, state: PartitionState) -> None:
         """Nothing is left over from before."""

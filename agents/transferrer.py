@@ -20,7 +20,7 @@ from streams.routing import event_append
 from streams.topics import COMMANDS, EVENTS, partition_for, repository_key
 from towline import limits
 from towline.failpoints import Failpoints
-from towline.policy.state import Value
+from towline.policy.state.values import Value
 
 _COMMAND = "command "
 

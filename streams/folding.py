@@ -6,14 +6,11 @@ from schemas.catalogue import EVENT_TYPES, UnreadableRecordError, decode, encode
 from schemas.envelope import Envelope
 from schemas.references import Frozen
 from streams.log import Append, LogRecord
-from streams.routing import POLICIES_KEY, broadcast_appends, home_partition
-from streams.topics import COMMANDS, DECISIONS, repository_key
+from streams.routing import POLICIES_KEY, broadcast_appends, command_append, event_append, home_partition
+from streams.topics import DECISIONS, repository_key
 from towline.errors import UnusableInputError
-from towline.policy.decide import decide
-from towline.policy.evolve import evolve
-from towline.policy.plan import plan
-from towline.policy.publish import announce
-from towline.policy.state import Change, StateView
+from towline.policy.state.values import Change, StateView
+from towline.policy.step import take
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +19,8 @@ class Folded:
 
     decisions: tuple[Append, ...]
     commands: tuple[Append, ...]
-    announcements: tuple[Append, ...]
+    #: Events that follow: publications for every partition, and facts for the repositories of targets.
+    events: tuple[Append, ...]
     changes: tuple[Change, ...]
 
 
@@ -52,23 +50,21 @@ def fold(state: StateView, record: LogRecord, partitions: int) -> Folded:
     Raises:
         UnusableInputError: the record holds no event; nothing follows from it but a dead letter.
     """
-    event = read_event(record, partitions)
-    decisions = decide(state, event)
-    commands = [command for decision in decisions for command in plan(decision)]
-    announcements = announce(state, event)
+    step = take(state, read_event(record, partitions))
     return Folded(
         # A decision stands in the partition of its event, so that each partition of both topics is complete by itself.
         tuple(
             Append(DECISIONS, repository_key(decision.data.source.repository), encode(decision), record.partition)
-            for decision in decisions
+            for decision in step.decisions
         ),
-        tuple(
-            Append(COMMANDS, repository_key(command.data.target.repository), encode(command)) for command in commands
+        tuple(command_append(command) for command in step.commands),
+        (
+            *(event_append(fact) for fact in step.carried),
+            *(
+                append
+                for announcement in step.announcements
+                for append in broadcast_appends(announcement, POLICIES_KEY, partitions)
+            ),
         ),
-        tuple(
-            append
-            for announcement in announcements
-            for append in broadcast_appends(announcement, POLICIES_KEY, partitions)
-        ),
-        evolve(state, event),
+        step.changes,
     )

@@ -35,6 +35,11 @@ hop_count: Final = 16
 #: many small steps, one with each tick, so that no step is long and what is pushed meanwhile does not wait.
 judged_tag_count: Final = 500
 
+#: Who pushed a digest, to know whose approval does not count; and the indexes that a platform's manifest is part of.
+#: Both are few for any real image; the last ones are kept.
+pusher_count: Final = 64
+parent_count: Final = 64
+
 # -- Registries -------------------------------------------------------------------------------------------------------
 
 #: A manifest; the distribution specification asks registries to take at least 4 MiB, and clients need no more.

@@ -9,7 +9,7 @@ from streams.audit.trail import TrailEntry, trail
 from streams.cli.inputs import AsJson, reference
 from streams.cli.output import FINDING, print_json, print_table, run, say
 from streams.kafka_log import KafkaLog
-from towline.policy.rules import describe_finding
+from towline.policy.rules.find import describe_finding
 from towline.settings import load_settings
 
 app = typer.Typer(help="What happened, and why.", no_args_is_help=True)

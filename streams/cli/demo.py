@@ -10,7 +10,7 @@ from streams.cli.replay import print_verification
 from streams.demo.play import Moved, Report, play
 from streams.demo.scene import scene
 from streams.logging import configure_logging
-from towline.policy.rules import describe_finding
+from towline.policy.rules.find import describe_finding
 
 _BROKER = "embedded (keeps nothing)"
 

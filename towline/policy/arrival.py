@@ -1,11 +1,15 @@
-"""An arrival: a tag of a repository has a digest, by a push or because a transfer put it there."""
+"""An arrival: a tag of a repository has a digest, by a push, because a transfer put it there, or as a poll found it."""
 
+import re
 from dataclasses import dataclass
+from typing import Final
 
 from schemas.envelope import Envelope
-from schemas.events import ImagePushed, TransferCompleted, TransferSkipped
+from schemas.events import ImageObserved, ImagePushed, TransferCompleted, TransferSkipped
 from schemas.references import Frozen, Reference
-from towline.policy.state import StateView, TagState
+
+#: Tags that hold what belongs to another image: cosign's, and those of the referrers tag schema.
+_ATTACHED: Final = re.compile(r"(sha256|sha512)-([a-f0-9]{64}|[a-f0-9]{128})(\.(sig|att|sbom))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +20,10 @@ class Arrival:
     digest: str
     #: Transfers in a row that led here; 0 for a push.
     hops: int
+    pushed_by: str | None = None
+    media_type: str | None = None
+    #: A poll found it: it may have been there before anybody asked.
+    is_observed: bool = False
 
 
 def arrival_of(event: Envelope[Frozen]) -> Arrival | None:
@@ -25,13 +33,17 @@ def arrival_of(event: Envelope[Frozen]) -> Arrival | None:
     """
     match event.data:
         case ImagePushed() as data:
-            return Arrival(Reference(data.repository, data.tag), data.digest, 0)
+            return Arrival(Reference(data.repository, data.tag), data.digest, 0, data.actor, data.media_type)
+        case ImageObserved() as data:
+            reference = Reference(data.repository, data.tag)
+            return Arrival(reference, data.digest, 0, media_type=data.media_type, is_observed=True)
         case TransferCompleted() | TransferSkipped() as data:
-            return Arrival(data.target, data.digest, data.hops)
+            return Arrival(data.target, data.digest, data.hops, data.pushed_by)
         case _:
             return None
 
 
-def is_redelivery(state: StateView, event: Envelope[Frozen], reference: Reference) -> bool:
-    """Tell whether this very event was applied to the tag before."""
-    return event.id in TagState.read(state, reference).recent
+def attached_to(tag: str) -> str | None:
+    """Return the digest of the image that a tag holds a signature, SBOM or attestation of; None for other tags."""
+    match = _ATTACHED.fullmatch(tag)
+    return None if match is None else f"{match[1]}:{match[2]}"

@@ -1,98 +1,90 @@
-"""``decide``: from the state before an event, and the event, to decisions."""
+"""``decide``: from the state with an event in it, and what the event makes necessary, to decisions."""
 
-from schemas.canonical import content_id
-from schemas.decisions import Decision, RuleFinding, Verdict
+from schemas.decisions import MANUAL, Decision
 from schemas.envelope import Envelope
-from schemas.instants import parse_instant
-from schemas.policies import Policy
+from schemas.events import PromotionRequested
+from schemas.policies import CopyOptions
 from schemas.references import Frozen, Reference
-from towline import limits
-from towline.policy.arrival import Arrival, arrival_of, is_redelivery
-from towline.policy.index import policies_in_force
-from towline.policy.rules import combine, describe_finding, find_tag
-from towline.policy.state import RevisionState, StateView, TagState
-from towline.policy.template import resolve_target
+from towline.policy.agenda import Agenda, Task
+from towline.policy.arrival import arrival_of
+from towline.policy.conflicts import settle
+from towline.policy.index import Match, policies_in_force
+from towline.policy.judge import judge, record
+from towline.policy.state.tags import TagState
+from towline.policy.state.values import Draft, RevisionState
+from towline.policy.subject import Subject
 
-DECISION_SOURCE = "towline/evaluator"
 
+def decide(draft: Draft, event: Envelope[Frozen], agenda: Agenda) -> tuple[Envelope[Decision], ...]:
+    """Return the decisions that an event leads to, each tag's in the order of the policies' names.
 
-def decide(state: StateView, event: Envelope[Frozen]) -> tuple[Envelope[Decision], ...]:
-    """Return one decision for each policy of the repository where something arrived, in the order of their names.
-
-    Without a matching policy, or when nothing changed, it is a single ``ignore``. A re-delivery of the same event, and
-    an event that brings no image, yield none.
+    An arrival without a matching policy, or with nothing new, is a single ``ignore``. A re-delivery of the same event,
+    and an event that can change no verdict, yield none.
     """
-    arrival = arrival_of(event)
-    if arrival is None or is_redelivery(state, event, arrival.reference):
-        return ()
-    revision = RevisionState.read(state)
-    tag = TagState.read(state, arrival.reference)
-    if tag.digest == arrival.digest and tag.revision == revision.revision:
-        reason = f"the tag has this digest already, and was judged under revision {revision.revision}"
-        return (_record(event, _ignored(event, revision.revision, arrival, reason)),)
-    policies = policies_in_force(state, revision).matching(arrival.reference.repository)
-    if not policies:
-        reason = f"no policy of revision {revision.revision} has {arrival.reference.repository} as its source"
-        return (_record(event, _ignored(event, revision.revision, arrival, reason)),)
-    return tuple(_record(event, _judge(event, revision.revision, arrival, policy)) for policy in policies)
+    if isinstance(event.data, PromotionRequested):
+        return (record(event, _requested(draft, event, event.data), is_arrival=True),)
+    if agenda.ignored is not None:
+        return (record(event, _ignored(draft, event, agenda.ignored, agenda.reason), is_arrival=True),)
+    judged = [item for task in agenda.tasks for item in _judge(draft, event, task)]
+    is_arrival = arrival_of(event) is not None
+    return tuple(record(event, decision, is_arrival=is_arrival) for decision in settle(draft, judged))
 
 
-def _judge(event: Envelope[Frozen], revision: int, arrival: Arrival, policy: Policy) -> Decision:
-    findings = tuple(find_tag(rule, arrival.reference.tag) for rule in policy.rules)
-    verdict, reason, target = _verdict(event, arrival, policy, findings)
+def _judge(draft: Draft, event: Envelope[Frozen], task: Task) -> list[tuple[Match, Decision]]:
+    revision = RevisionState.read(draft).revision
+    subject = subject_of(draft, task.reference)
+    return [
+        (match, judge(draft, event, revision, subject, match))
+        for match in policies_in_force(draft).matching(task.reference.repository)
+        if task.policies is None or match.policy.name in task.policies
+    ]
+
+
+def subject_of(draft: Draft, reference: Reference) -> Subject:
+    """Return the image that is under a tag.
+
+    Raises:
+        LookupError: there is none.
+    """
+    tag = TagState.read(draft, reference)
+    if tag.digest is None:
+        raise LookupError(f"{reference} has no image")
+    return Subject(reference, tag.digest, tag.hops, tag.updated_at, tag.pushed_by)
+
+
+def _requested(draft: Draft, event: Envelope[Frozen], data: PromotionRequested) -> Decision:
+    source = Reference(data.repository, data.tag)
+    tag = TagState.read(draft, source)
     return Decision(
         event_id=event.id,
-        revision=revision,
-        policy=policy.name,
-        verdict=verdict,
-        source=arrival.reference,
-        digest=arrival.digest,
-        target=target,
-        rules=findings,
-        reason=reason,
-        hops=arrival.hops + 1,
+        revision=RevisionState.read(draft).revision,
+        policy=MANUAL,
+        verdict="promote" if data.target.repository.registry == data.repository.registry else "mirror",
+        source=source,
+        digest=data.digest,
+        target=data.target,
+        rules=(),
+        reason=f"{data.actor} asked for it" + (f": {data.comment}" if data.comment else ""),
+        # Whoever asks by hand begins a new chain.
+        hops=1,
+        options=CopyOptions(),
+        actor=data.actor,
+        pushed_by=tag.pushed_by if tag.digest == data.digest else None,
     )
 
 
-def _verdict(
-    event: Envelope[Frozen], arrival: Arrival, policy: Policy, findings: tuple[RuleFinding, ...]
-) -> tuple[Verdict, str, Reference | None]:
-    try:
-        target = resolve_target(policy.tag, arrival.reference, policy.target, parse_instant(event.time))
-    except ValueError as error:
-        return "deny", f"the template {policy.tag!r} makes no valid tag: {error}", None
-    if arrival.hops >= limits.hop_count:
-        return "deny", f"{arrival.hops} transfers in a row led here, which looks like a loop", target
-    result = combine(findings)
-    if result != "holds":
-        decisive = [describe_finding(finding) for finding in findings if finding.result == result]
-        return ("deny" if result == "fails" else "hold"), "; ".join(decisive), target
-    held = "; ".join(describe_finding(finding) for finding in findings) or "the policy has no rules"
-    same_registry = policy.target.registry == policy.source.registry
-    return ("promote" if same_registry else "mirror"), held, target
-
-
-def _ignored(event: Envelope[Frozen], revision: int, arrival: Arrival, reason: str) -> Decision:
+def _ignored(draft: Draft, event: Envelope[Frozen], reference: Reference, reason: str) -> Decision:
+    subject = subject_of(draft, reference)
     return Decision(
         event_id=event.id,
-        revision=revision,
+        revision=RevisionState.read(draft).revision,
         policy=None,
         verdict="ignore",
-        source=arrival.reference,
-        digest=arrival.digest,
+        source=reference,
+        digest=subject.digest,
         target=None,
         rules=(),
         reason=reason,
-        hops=arrival.hops,
-    )
-
-
-def _record(event: Envelope[Frozen], decision: Decision) -> Envelope[Decision]:
-    target = "" if decision.target is None else str(decision.target)
-    return Envelope(
-        id=content_id(event.id, str(decision.revision), decision.policy or "", target),
-        source=DECISION_SOURCE,
-        subject=str(decision.source),
-        time=event.time,
-        data=decision,
+        hops=subject.hops,
+        pushed_by=subject.pushed_by,
     )

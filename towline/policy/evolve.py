@@ -1,82 +1,134 @@
-"""``evolve``: from the state before an event, and the event, to the state after it. Total: every event has a branch."""
+"""``evolve``: what an event changes in the state, and what is to be judged then. Total: every event has a branch."""
 
-from typing import assert_never, cast
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from schemas.envelope import Envelope
 from schemas.events import (
     ClockTicked,
-    EventData,
     ImageDeleted,
+    ImageObserved,
     ImagePushed,
     PolicyProposed,
     PolicyPublished,
+    PollCompleted,
+    PollFailed,
+    PromotionRequested,
     TransferCompleted,
     TransferFailed,
     TransferSkipped,
 )
-from schemas.references import Frozen, Reference
+from schemas.facts import (
+    ApprovalGranted,
+    ApprovalRevoked,
+    ImageInspected,
+    InspectionFailed,
+    OverrideRevoked,
+    SbomSubmitted,
+    ScanCompleted,
+    SignatureVerified,
+    VulnerabilityOverridden,
+)
+from schemas.references import Frozen
 from towline import limits
-from towline.policy.arrival import arrival_of
+from towline.policy.agenda import NOTHING, Agenda, Task
+from towline.policy.arriving import arrive, delete
+from towline.policy.index import policies_in_force
+from towline.policy.learning import learn, learn_for_repository
 from towline.policy.publish import is_accepted
-from towline.policy.state import (
+from towline.policy.state.images import polled_key
+from towline.policy.state.tags import TagState
+from towline.policy.state.timers import pop_due
+from towline.policy.state.values import (
     ACCEPTED_KEY,
     CLOCK_KEY,
     POLICIES_KEY,
     REVISION_KEY,
-    Change,
+    Draft,
     RevisionState,
-    StateView,
-    TagState,
     clock,
 )
+from towline.policy.sweep import begin_initial_evaluation, next_tasks
+
+Event = Envelope[Frozen]
 
 
-def evolve(state: StateView, event: Envelope[Frozen]) -> tuple[Change, ...]:
-    """Return the changes that an event makes; none for a re-delivery, an older revision or a tick from the past."""
-    data = cast("EventData", event.data)
-    match data:
-        case ImagePushed() | TransferCompleted() | TransferSkipped():
-            return _arrive(state, event)
-        case ImageDeleted():
-            return _delete(state, event, data)
-        case PolicyProposed():
-            return (Change(ACCEPTED_KEY, {"revision": data.replaces + 1}),) if is_accepted(state, data) else ()
-        case PolicyPublished():
-            if data.revision <= RevisionState.read(state).revision:
-                return ()
-            return (
-                Change(REVISION_KEY, {"revision": data.revision, "digest": data.digest}),
-                Change(POLICIES_KEY, data.set.model_dump(mode="json")),
-            )
-        case ClockTicked():
-            return (Change(CLOCK_KEY, {"now": data.now}),) if data.now > clock(state) else ()
-        case TransferFailed():
-            return ()  # The target tag keeps what it had.
-        case _:
-            assert_never(data)
+def evolve(draft: Draft, event: Event) -> Agenda:
+    """Change the state as the event tells, and return what is to be judged because of it.
+
+    Nothing is changed by a re-delivery, an older revision or a tick from the past.
+    """
+    return BRANCHES[type(event.data)](draft, event)
 
 
-def _arrive(state: StateView, event: Envelope[Frozen]) -> tuple[Change, ...]:
-    arrival = arrival_of(event)
-    if arrival is None:
-        return ()
-    tag = TagState.read(state, arrival.reference)
-    if event.id in tag.recent:
-        return ()
-    revision = RevisionState.read(state).revision
-    return (TagState(arrival.digest, revision, arrival.hops, _remember(tag, event)).change(arrival.reference),)
+def _propose(draft: Draft, event: Event) -> Agenda:
+    proposal = event.data
+    if isinstance(proposal, PolicyProposed) and is_accepted(draft, proposal):
+        draft.put(ACCEPTED_KEY, {"revision": proposal.replaces + 1})
+    return NOTHING
 
 
-def _delete(state: StateView, event: Envelope[Frozen], data: ImageDeleted) -> tuple[Change, ...]:
-    # A registry that deletes by digest also tells each tag that it took along; the digest alone names no tag.
-    if data.tag is None:
-        return ()
-    reference = Reference(data.repository, data.tag)
-    tag = TagState.read(state, reference)
-    if event.id in tag.recent:
-        return ()
-    return (TagState(None, tag.revision, 0, _remember(tag, event)).change(reference),)
+def _publish(draft: Draft, event: Event) -> Agenda:
+    data = event.data
+    if not isinstance(data, PolicyPublished) or data.revision <= RevisionState.read(draft).revision:
+        return NOTHING
+    before = policies_in_force(draft).by_name
+    # The digest is taken from the set itself: whatever the record claims, equal digests must be equal sets.
+    draft.put(REVISION_KEY, {"revision": data.revision, "digest": data.set.digest})
+    draft.put(POLICIES_KEY, data.set.model_dump(mode="json"))
+    begin_initial_evaluation(draft, before)
+    return Agenda(tuple(next_tasks(draft)))
 
 
-def _remember(tag: TagState, event: Envelope[Frozen]) -> tuple[str, ...]:
-    return (*tag.recent, event.id)[-limits.recent_event_count :]
+def _tick(draft: Draft, event: Event) -> Agenda:
+    data = event.data
+    if not isinstance(data, ClockTicked) or data.now <= clock(draft):
+        return NOTHING
+    draft.put(CLOCK_KEY, {"now": data.now})
+    tasks: list[Task] = []
+    for reference in dict.fromkeys(pop_due(draft, data.now, limits.judged_tag_count)):
+        pending = TagState.read(draft, reference).pending
+        # A timer may be older than the verdict: what is not due yet has another one.
+        due = {name for name, item in pending.items() if item.due_at is not None and item.due_at <= data.now}
+        if due:
+            tasks.append(Task(reference, frozenset(due)))
+    return Agenda((*tasks, *next_tasks(draft)))
+
+
+def _note_poll(draft: Draft, event: Event) -> Agenda:
+    if isinstance(event.data, PollCompleted) and event.data.repository is not None:
+        draft.put(polled_key(event.data.repository), {"at": event.time})
+    return NOTHING
+
+
+def _nothing(draft: Draft, event: Event) -> Agenda:  # noqa: ARG001 - the shape of all branches
+    return NOTHING
+
+
+BRANCHES: Final[Mapping[type[Any], Callable[[Draft, Event], Agenda]]] = {
+    ImagePushed: arrive,
+    ImageObserved: arrive,
+    TransferCompleted: arrive,
+    TransferSkipped: arrive,
+    # The target tag keeps what it had.
+    TransferFailed: _nothing,
+    ImageDeleted: delete,
+    PolicyProposed: _propose,
+    PolicyPublished: _publish,
+    ClockTicked: _tick,
+    ImageInspected: learn,
+    InspectionFailed: learn,
+    ScanCompleted: learn,
+    SbomSubmitted: learn,
+    SignatureVerified: learn,
+    VulnerabilityOverridden: learn_for_repository,
+    OverrideRevoked: learn_for_repository,
+    ApprovalGranted: learn,
+    ApprovalRevoked: learn,
+    PollCompleted: _note_poll,
+    # The next poll of the interval asks again.
+    PollFailed: _nothing,
+    # It is decided, and changes nothing by itself: its transfer's outcome will.
+    PromotionRequested: _nothing,
+}
+"""One branch for each type of event."""

@@ -11,7 +11,7 @@ from schemas.canonical import content_id
 from schemas.envelope import Envelope
 from schemas.events import PolicyProposed, PolicyPublished
 from schemas.references import Frozen
-from towline.policy.state import StateView, accepted_revision
+from towline.policy.state.values import StateView, accepted_revision
 
 #: The partition that takes proposals.
 PROPOSAL_PARTITION: Final = 0

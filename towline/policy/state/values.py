@@ -1,4 +1,4 @@
-"""The state that one partition of the log folds into: keys, values, and how they are read.
+"""The values of the state, how they are read, and how one event changes them.
 
 A value is JSON and absolute, never a difference: writing it twice is writing it once.
 """
@@ -6,8 +6,6 @@ A value is JSON and absolute, never a difference: writing it twice is writing it
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
-
-from schemas.references import Reference
 
 #: The revision in force: ``{"revision": 3, "digest": "…"}``. Small, because every push reads it.
 REVISION_KEY: Final = "revision"
@@ -22,7 +20,7 @@ Value = Mapping[str, Any]
 
 
 class StateView(Protocol):
-    """The state before an event, to read only."""
+    """A state, to read only."""
 
     def get(self, key: str) -> Value | None:
         """Return the value under ``key``, or None."""
@@ -31,10 +29,31 @@ class StateView(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The value that a key has from now on."""
+    """The value that a key has from now on; None: it is gone."""
 
     key: str
-    value: Value
+    value: Value | None
+
+
+class Draft:
+    """A state as one event changes it: what was put is read back, the state below stays as it is."""
+
+    def __init__(self, state: StateView) -> None:
+        self._state = state
+        self._values: dict[str, Value | None] = {}
+
+    def get(self, key: str) -> Value | None:
+        """Return the value under ``key``, or None."""
+        return self._values[key] if key in self._values else self._state.get(key)
+
+    def put(self, key: str, value: Value | None) -> None:
+        """Set a value; None removes it."""
+        self._values[key] = value
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """Everything that was put, each key once, in the order of its first change."""
+        return tuple(Change(key, value) for key, value in self._values.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,40 +68,6 @@ class RevisionState:
         """Return the revision in force; 0 before the first publication."""
         value = state.get(REVISION_KEY)
         return cls() if value is None else cls(value["revision"], value["digest"])
-
-
-@dataclass(frozen=True, slots=True)
-class TagState:
-    """What is known of one tag."""
-
-    #: None when the tag was deleted.
-    digest: str | None = None
-    #: The revision under which this digest was judged.
-    revision: int = 0
-    #: Transfers in a row that led to this digest; 0 for a push.
-    hops: int = 0
-    #: The ids of the last events about this tag, newest last.
-    recent: tuple[str, ...] = ()
-
-    @classmethod
-    def read(cls, state: StateView, reference: Reference) -> "TagState":
-        """Return what is known of the tag; nothing is known before its first event."""
-        value = state.get(tag_key(reference))
-        if value is None:
-            return cls()
-        return cls(value["digest"], value["revision"], value["hops"], tuple(value["recent"]))
-
-    def change(self, reference: Reference) -> Change:
-        """Return the change that makes this the tag's state."""
-        return Change(
-            tag_key(reference),
-            {"digest": self.digest, "revision": self.revision, "hops": self.hops, "recent": list(self.recent)},
-        )
-
-
-def tag_key(reference: Reference) -> str:
-    """Return the key of a tag's state."""
-    return f"tag {reference}"
 
 
 def accepted_revision(state: StateView) -> int:

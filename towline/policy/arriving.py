@@ -1,0 +1,108 @@
+"""How arrivals and deletions change what is known of a tag and of its digest."""
+
+from dataclasses import replace
+
+from schemas.envelope import Envelope
+from schemas.events import ImageDeleted
+from schemas.references import Frozen, Reference
+from towline import limits
+from towline.policy.agenda import NOTHING, Agenda, Task
+from towline.policy.arrival import Arrival, arrival_of, attached_to
+from towline.policy.index import policies_in_force
+from towline.policy.state.images import ImageState, polled_key
+from towline.policy.state.tags import TagState, note_tag
+from towline.policy.state.values import Draft, RevisionState
+
+
+def arrive(draft: Draft, event: Envelope[Frozen]) -> Agenda:
+    """Take an arrival into the state. A re-delivery of the same event, or what a poll confirms, changes nothing."""
+    arrival = arrival_of(event)
+    if arrival is None:
+        raise TypeError(f"{event.subject} brings no image")
+    reference = arrival.reference
+    tag = TagState.read(draft, reference)
+    if event.id in tag.recent or (arrival.is_observed and tag.digest == arrival.digest):
+        return NOTHING
+    agenda = _agenda(draft, arrival, tag)
+    if not tag.is_known:
+        note_tag(draft, reference)
+    if tag.digest != arrival.digest:
+        forget_waiting(draft, reference, tag)
+    _note_image(draft, event, arrival)
+    is_same = agenda.ignored is not None and tag.digest == arrival.digest
+    TagState(
+        digest=arrival.digest,
+        revision=RevisionState.read(draft).revision,
+        hops=arrival.hops,
+        recent=remember(tag, event),
+        updated_at=event.time,
+        pushed_by=arrival.pushed_by,
+        pending=tag.pending if is_same else {},
+    ).write(draft, reference)
+    return agenda
+
+
+def _agenda(draft: Draft, arrival: Arrival, tag: TagState) -> Agenda:
+    reference, revision = arrival.reference, RevisionState.read(draft).revision
+    if (subject := attached_to(reference.tag)) is not None:
+        return Agenda(ignored=reference, reason=f"the tag belongs to {subject}, and travels with it")
+    if tag.digest == arrival.digest and tag.revision == revision:
+        reason = f"the tag has this digest already, and was judged under revision {revision}"
+        return Agenda(ignored=reference, reason=reason)
+    matches = policies_in_force(draft).matching(reference.repository)
+    if not matches:
+        reason = f"no policy of revision {revision} has {reference.repository} as its source"
+        return Agenda(ignored=reference, reason=reason)
+    if not arrival.is_observed or tag.is_known or draft.get(polled_key(reference.repository)) is not None:
+        return Agenda((Task(reference, None, is_new=True),))
+    # Found by the first poll: it was there before, and only some policies judge what was.
+    names = frozenset(match.policy.name for match in matches if match.policy.initial_evaluation)
+    if not names:
+        return Agenda(ignored=reference, reason="the tag was there before its policies, which judge only what is new")
+    return Agenda((Task(reference, names, is_new=True),))
+
+
+def _note_image(draft: Draft, event: Envelope[Frozen], arrival: Arrival) -> None:
+    repository, digest = arrival.reference.repository, arrival.digest
+    image = ImageState.read(draft, repository, digest)
+    pushers = image.pushed_by
+    if arrival.pushed_by is not None and arrival.pushed_by not in pushers:
+        pushers = (*pushers, arrival.pushed_by)[-limits.pusher_count :]
+    noted = replace(
+        image,
+        first_seen_at=image.first_seen_at or event.time,
+        media_type=image.media_type or arrival.media_type,
+        pushed_by=pushers,
+    )
+    if noted != image:
+        noted.write(draft, repository, digest)
+
+
+def delete(draft: Draft, event: Envelope[Frozen]) -> Agenda:
+    """Take the deletion of a tag into the state."""
+    data = event.data
+    # A registry that deletes by digest also tells each tag that it took along; the digest alone names no tag.
+    if not isinstance(data, ImageDeleted) or data.tag is None:
+        return NOTHING
+    reference = Reference(data.repository, data.tag)
+    tag = TagState.read(draft, reference)
+    if event.id in tag.recent:
+        return NOTHING
+    if not tag.is_known:
+        note_tag(draft, reference)
+    forget_waiting(draft, reference, tag)
+    TagState(None, tag.revision, 0, remember(tag, event), event.time).write(draft, reference)
+    return NOTHING
+
+
+def forget_waiting(draft: Draft, reference: Reference, tag: TagState) -> None:
+    """Note that the tag's digest has no verdict under it any more that could change."""
+    if tag.pending and tag.digest is not None:
+        image = ImageState.read(draft, reference.repository, tag.digest)
+        waiting = tuple(other for other in image.waiting if other != reference.tag)
+        replace(image, waiting=waiting).write(draft, reference.repository, tag.digest)
+
+
+def remember(tag: TagState, event: Envelope[Frozen]) -> tuple[str, ...]:
+    """Return the ids of the last events about a tag, this one included."""
+    return (*tag.recent, event.id)[-limits.recent_event_count :]

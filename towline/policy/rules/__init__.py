@@ -1,0 +1,1 @@
+"""Rules: what each looks at, and how it comes out."""
