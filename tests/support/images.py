@@ -48,6 +48,57 @@ async def push_platforms(client: RegistryClient, repository: str, tag: str) -> D
     return await push_index(client, repository, tag, children)
 
 
+async def push_multi_platform(
+    client: RegistryClient, repository: str, tag: str, *platforms: str, attested: bool = False
+) -> tuple[Descriptor, dict[str, Descriptor]]:
+    """Push an index whose entries name their platforms, each with an attestation if wanted; return both."""
+    images: dict[str, Descriptor] = {}
+    entries: list[dict[str, Any]] = []
+    for platform in platforms:
+        system, architecture, *variant = platform.split("/")
+        parts = {"os": system, "architecture": architecture, **({"variant": variant[0]} if variant else {})}
+        image = await push_image(
+            client, repository, "child", [b"shared layer", platform.encode()], architecture=architecture
+        )
+        images[platform] = image
+        entries.append(entry(image, platform=parts))
+    for platform in platforms if attested else ():
+        image = images[platform]
+        layer = await push_blob(client, repository, f"about {platform}".encode(), "application/vnd.in-toto+json")
+        about = await push_manifest_of(client, repository, "child", [layer])
+        images[f"attestation {platform}"] = about
+        marks = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": image.digest}
+        entries.append(entry(about, platform={"os": "unknown", "architecture": "unknown"}, annotations=marks))
+    document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
+    return await push_manifest(client, repository, tag, json.dumps(document).encode(), OCI_INDEX), images
+
+
+async def push_referrer(
+    client: RegistryClient,
+    repository: str,
+    subject: Descriptor,
+    text: str,
+    *,
+    tag: str | None = None,
+    artifact_type: str = "application/x.report",
+    **members: Any,
+) -> Descriptor:
+    """Push an artifact about ``subject``, by its digest or under a tag."""
+    layer = await push_blob(client, repository, text.encode(), "text/plain")
+    config = await push_blob(client, repository, b"{}", "application/vnd.oci.empty.v1+json")
+    document = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "artifactType": artifact_type,
+        "config": entry(config),
+        "layers": [entry(layer)],
+        "subject": entry(subject),
+        **members,
+    }
+    content = json.dumps(document).encode()
+    return await push_manifest(client, repository, tag or f"sha256:{_hex(content)}", content, OCI_MANIFEST)
+
+
 async def push_docker_image(client: RegistryClient, repository: str, tag: str, *, layer: bytes = b"a") -> Descriptor:
     config = await push_blob(client, repository, b'{"architecture":"amd64","os":"linux"}', DOCKER_CONFIG)
     layers = [await push_blob(client, repository, layer, DOCKER_LAYER)]
@@ -101,6 +152,10 @@ async def assert_complete(client: RegistryClient, repository: str, digest: str) 
         assert (_digest(content, blob["digest"]), len(content)) == (blob["digest"], blob["size"])
         count += 1
     return count
+
+
+def _hex(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _digest(content: bytes, like: str) -> str:
