@@ -1,13 +1,15 @@
 """Copies between real registries: two of CNCF distribution, with every way of access."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from schemas.descriptors import Descriptor
+from schemas.descriptors import OCI_INDEX, Descriptor
 from schemas.events import TransferCompleted, TransferFailed, TransferSkipped
 from streams.serving import serving
 from tests.support.certificates import make_server_certificate, make_token_certificate
@@ -15,18 +17,23 @@ from tests.support.distribution import PASSWORD, USER, TokenAuth, distribution
 from tests.support.images import (
     assert_complete,
     copy_command,
+    entry,
     push_docker_image,
     push_docker_index,
     push_index,
     push_manifest_of,
+    push_multi_platform,
     push_platforms,
+    push_referrer,
 )
 from tests.support.tokens import TokenService
 from towline import limits
 from towline.failpoints import Failpoints
 from towline.registry import CopyEngine, Registries, RegistryClient, TransferOutcome, carry_out, push_image
-from towline.registry.errors import UnreachableError
-from towline.registry.images import push_blob
+from towline.registry.errors import NotFoundError, UnreachableError
+from towline.registry.images import push_blob, push_manifest
+from towline.registry.referrers import fallback_tag, find_attached
+from towline.registry.targettag import backup_tag
 from towline.settings import RegistrySettings
 
 pytestmark = pytest.mark.distribution
@@ -45,8 +52,9 @@ async def registries(two_urls: tuple[str, str]) -> AsyncIterator[Registries]:
         yield made
 
 
-async def transfer(registries: Registries, source: str, digest: str, target: str) -> TransferOutcome:
-    return await carry_out("c" * 64, copy_command(source, digest, target), CopyEngine(registries, Failpoints()))
+async def transfer(registries: Registries, source: str, digest: str, target: str, **options: Any) -> TransferOutcome:
+    command = copy_command(source, digest, target, **options)
+    return await carry_out("c" * 64, command, CopyEngine(registries, Failpoints()))
 
 
 async def push_shape(client: RegistryClient, shape: str) -> Descriptor:
@@ -107,6 +115,46 @@ async def test_within_one_registry_everything_is_mounted(registries: Registries)
     assert isinstance(outcome, TransferCompleted), outcome
     assert (outcome.blobs_mounted, outcome.bytes_copied) == (3, 0)
     await assert_complete(registries("source"), "qa/promoted", image.digest)
+
+
+async def test_distribution_wants_every_platform_of_an_index_and_the_outcome_says_so(registries: Registries) -> None:
+    index, _ = await push_multi_platform(registries("source"), "dev/multi", "1.0", "linux/amd64", "linux/arm64")
+    outcome = await transfer(
+        registries, "source/dev/multi:1.0", index.digest, "target/qa/multi:1.0", platforms=("linux/amd64",)
+    )
+    assert isinstance(outcome, TransferFailed)
+    assert (outcome.cause, outcome.attempts) == ("sparse-index-refused", 1)
+    with pytest.raises(NotFoundError):
+        await registries("target").resolve("qa/multi", "1.0")
+
+
+async def test_what_belongs_to_an_image_travels_between_registries_without_the_referrers_listing(
+    registries: Registries,
+) -> None:
+    source, target = registries("source"), registries("target")
+    image = await push_image(source, "dev/signed", "1.0", [b"layer"])
+    report = await push_referrer(source, "dev/signed", image, "report")
+    entries = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry(report)]}).encode()
+    await push_manifest(source, "dev/signed", fallback_tag(image.digest), entries, OCI_INDEX)
+    signature = await push_manifest_of(source, "dev/signed", f"{fallback_tag(image.digest)}.sig", [])
+    assert await source.list_referrers("dev/signed", image.digest) is None
+    outcome = await transfer(registries, "source/dev/signed:1.0", image.digest, "target/qa/signed:1.0")
+    assert isinstance(outcome, TransferCompleted), outcome
+    found = await find_attached(target, "qa/signed", image.digest)
+    assert set(found.digests) == {report.digest, signature.digest}
+    await assert_complete(target, "qa/signed", report.digest)
+
+
+async def test_a_tag_that_moves_keeps_its_old_image_under_a_backup_tag(registries: Registries) -> None:
+    older = await push_image(registries("target"), "qa/kept", "1.0", [b"older"])
+    newer = await push_image(registries("source"), "dev/kept", "1.0", [b"newer"])
+    refused = await transfer(registries, "source/dev/kept:1.0", newer.digest, "target/qa/kept:1.0", overwrite="never")
+    assert isinstance(refused, TransferFailed)
+    assert refused.cause == "target-exists"
+    outcome = await transfer(registries, "source/dev/kept:1.0", newer.digest, "target/qa/kept:1.0", overwrite="backup")
+    assert isinstance(outcome, TransferCompleted), outcome
+    assert await registries("target").resolve("qa/kept", backup_tag("1.0", older.digest)) == older.digest
+    await assert_complete(registries("target"), "qa/kept", older.digest)
 
 
 async def test_images_that_share_layers_are_promoted_one_after_the_other_and_side_by_side(
