@@ -1,7 +1,7 @@
 """From what a tool wrote to the findings and packages of an event: each once, sorted, bounded."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from packageurl import PackageURL
 
@@ -25,8 +25,8 @@ _SEVERITIES: Final[Mapping[str, Severity]] = {
     "": "unknown",
 }
 
-#: Worst first, to choose among several about the same finding.
-_WORST_FIRST: Final[tuple[Severity, ...]] = ("critical", "high", "medium", "low", "negligible", "unknown")
+#: To choose among several findings of the same; the contract lists them so.
+_WORST_FIRST: Final[tuple[Severity, ...]] = get_args(Severity)
 
 
 def severity_of(name: str | None, path: str) -> Severity:

@@ -1,6 +1,6 @@
 """Licences as alternatives: SPDX licence expressions (SPDX 2.3, annex D) in disjunctive normal form."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from hashlib import sha256
 from itertools import product
@@ -29,7 +29,7 @@ def licences_of(texts: Iterable[str]) -> Licences:
     found = [alternatives for text in texts if (alternatives := _alternatives(text.strip()))]
     if not found:
         return ()
-    return tuple(sorted(tuple(sorted(each)) for each in _all_of(found)))
+    return tuple(sorted(tuple(sorted(each)) for each in _strictest_beyond_bound(found, lambda: _all_of(found))))
 
 
 # Images have thousands of packages and a few dozen licences.
@@ -39,23 +39,48 @@ def _alternatives(text: str) -> frozenset[Alternative]:
         return frozenset()
     if len(text) > limits.license_expression_characters or "\n" in text or "\r" in text:
         return _one(_text_id(text))
-    if text.count("(") > limits.license_nesting_depth:
+    opened = text.count("(")
+    if opened > limits.license_nesting_depth or opened != text.count(")"):
         return _one(_named(text))
     try:
         parsed = _licensing().parse(text)
-    except ExpressionError:
-        # Not an expression: people write `GPL v2` and `see COPYING`, and that is the name of their licence.
+    except (ExpressionError, LookupError):
+        # Not an expression: people write `GPL v2` and `see COPYING`, and that is the name of their licence. The parser
+        # does not expect `()`, and fails with the latter.
         return _one(_named(text))
-    return _normal_form(parsed) if parsed is not None else _one(_named(text))
+    return _strictest_beyond_bound([_ids(parsed)], lambda: _normal_form(parsed))
+
+
+class _TooManyError(Exception):
+    """More alternatives than are taken."""
+
+
+def _strictest_beyond_bound(
+    parts: list[frozenset[Alternative]], normal_form: Callable[[], frozenset[Alternative]]
+) -> frozenset[Alternative]:
+    try:
+        return normal_form()
+    except _TooManyError:
+        return frozenset({Alternative().union(*(each for part in parts for each in part))})
+
+
+def _ids(node: Any) -> frozenset[Alternative]:
+    if node.args and _operator(node):
+        return frozenset(each for child in node.args for each in _ids(child))
+    return _one(_named(node.render()))
 
 
 def _normal_form(node: Any) -> frozenset[Alternative]:
-    operator = getattr(node, "operator", "").strip().upper()
+    operator = _operator(node)
     if operator == "OR":
         return _bounded(each for child in node.args for each in _normal_form(child))
     if operator == "AND":
         return _all_of([_normal_form(child) for child in node.args])
     return _one(_named(node.render()))
+
+
+def _operator(node: Any) -> str:
+    return str(getattr(node, "operator", "")).strip().upper()
 
 
 def _all_of(parts: list[frozenset[Alternative]]) -> frozenset[Alternative]:
@@ -67,7 +92,9 @@ def _all_of(parts: list[frozenset[Alternative]]) -> frozenset[Alternative]:
 
 def _bounded(alternatives: Iterable[Alternative]) -> frozenset[Alternative]:
     found = frozenset(alternatives)
-    return found if len(found) <= limits.license_alternative_count else frozenset({Alternative().union(*found)})
+    if len(found) > limits.license_alternative_count:
+        raise _TooManyError
+    return found
 
 
 def _one(name: str) -> frozenset[Alternative]:
