@@ -17,7 +17,6 @@ from agents.table import FaustTable
 from agents.ticker import tick_forever
 from agents.transferrer import Transferrer
 from streams.kafka_log import KafkaLog
-from streams.log import EventLog
 from streams.logging import configure_logging
 from streams.provision import require_topics
 from streams.topics import EVENTS
@@ -59,7 +58,7 @@ def _refuse_foreign_packages() -> None:
             raise SettingsError(f"package {package!r} also comes from {', '.join(sorted(others))}: uninstall it")
 
 
-async def _evaluate(settings: Settings, log: EventLog, failure: _Failure) -> None:
+async def _evaluate(settings: Settings, log: KafkaLog, failure: _Failure) -> None:
     partitions = await log.partitions(EVENTS)
     failpoints = Failpoints(settings.failpoints)
     app = make_app("towline-evaluate", settings, partitions)
@@ -70,7 +69,7 @@ async def _evaluate(settings: Settings, log: EventLog, failure: _Failure) -> Non
     evaluator, intake = Evaluator(partitions), Intake()
     shells = {
         handler.topic: attach(
-            app, Attachment(handler.name, handler.topic, table, partial(shell_of, handler)), partitions
+            app, Attachment(handler.name, handler.topic, table, partial(shell_of, handler)), log, partitions
         )
         for handler, table in ((evaluator, "state"), (intake, "intake"))
     }
@@ -86,7 +85,7 @@ async def _evaluate(settings: Settings, log: EventLog, failure: _Failure) -> Non
         await asyncio.gather(ticker, return_exceptions=True)
 
 
-async def _transfer(settings: Settings, log: EventLog, failure: _Failure) -> None:
+async def _transfer(settings: Settings, log: KafkaLog, failure: _Failure) -> None:
     partitions = await log.partitions(EVENTS)
     failpoints = Failpoints(settings.failpoints)
     app = make_app("towline-transfer", settings, partitions)
@@ -101,6 +100,7 @@ async def _transfer(settings: Settings, log: EventLog, failure: _Failure) -> Non
                 "transfers",
                 lambda table: Shell(transferrer, table, log, failpoints, failure),
             ),
+            log,
             partitions,
         )
         transferrer.submit = shell.submit

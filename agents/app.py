@@ -9,11 +9,11 @@ from typing import Any
 
 import faust
 
+from agents.consumer import RunConsumer, RunScheduler, RunTransport
 from agents.shell import Shell
-from agents.table import FaustTable, StateTable
+from agents.table import Changelog, FaustTable, StateTable
 from agents.watchdog import Watchdog, watch
 from streams.kafka_options import client_options
-from streams.log import LogRecord
 from towline import limits
 from towline.settings import Settings
 
@@ -36,6 +36,7 @@ def make_app(app_id: str, settings: Settings, partitions: int) -> faust.App:
     app = faust.App(
         app_id,
         broker=bootstrap,
+        ConsumerScheduler=RunScheduler,
         store="rocksdb://",
         datadir=str(data_dir),
         Table=StateTable,
@@ -62,13 +63,14 @@ def make_app(app_id: str, settings: Settings, partitions: int) -> faust.App:
         stream_recovery_delay=0.0,
         consumer_auto_offset_reset="earliest",
     )
-    # A table of ours logs under the name of its module what is Faust's to say.
-    for name in ("faust", "aiokafka", "mode", StateTable.__module__):
+    app.transport = RunTransport(app.conf.broker_consumer, app)
+    # A table and a consumer of ours log under the names of their modules what is Faust's to say.
+    for name in ("faust", "aiokafka", "mode", StateTable.__module__, RunConsumer.__module__):
         logging.getLogger(name).setLevel(settings.worker.log_level.upper())
     return app
 
 
-def attach(app: faust.App, attachment: Attachment, partitions: int) -> Shell:
+def attach(app: faust.App, attachment: Attachment, changelog: Changelog, partitions: int) -> Shell:
     """Declare the topic, table and agent of an attachment; return its shell."""
     topic = app.topic(attachment.topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
     table = app.Table(
@@ -78,12 +80,12 @@ def attach(app: faust.App, attachment: Attachment, partitions: int) -> Shell:
         value_type=bytes,
         extra_topic_configs={"max.message.bytes": limits.record_bytes},
     )
-    shell = attachment.make_shell(FaustTable(table))
+    shell = attachment.make_shell(FaustTable(table, changelog))
 
     async def body(stream: Any) -> None:
         manual = stream.noack()
         async for event in manual.events():
-            await shell.accept(record_of(event.message), partial(manual.ack, event))
+            await shell.accept(event.message.records, partial(manual.ack, event))
 
     app.agent(topic, name=attachment.name)(body)
 
@@ -96,21 +98,6 @@ def attach(app: faust.App, attachment: Attachment, partitions: int) -> Shell:
     app.on_partitions_revoked.connect(revoked, weak=False)
     app.on_rebalance_complete.connect(recovered, weak=False)
     return shell
-
-
-def record_of(message: Any) -> LogRecord:
-    """Return a message of Faust's consumer as a record."""
-    headers = message.headers or ()
-    pairs = headers.items() if isinstance(headers, dict) else headers
-    return LogRecord(
-        message.topic,
-        message.partition,
-        message.offset,
-        message.key,
-        message.value,
-        tuple((name, value or b"") for name, value in pairs),
-        round(message.timestamp * 1000),
-    )
 
 
 async def run_app(

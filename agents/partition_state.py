@@ -35,8 +35,8 @@ class PartitionState:
         self._failpoints = failpoints
         self._checksum = 0
         self._staged: dict[str, Value | None] = {}
-        #: Values of this batch that were read and decoded: an event looks at the same tag several times.
-        self._read: dict[str, Value | None] = {}
+        #: What this batch read, in bytes and decoded: an event looks at a tag several times, and the commit once more.
+        self._read: dict[str, tuple[bytes | None, Value | None]] = {}
 
     @property
     def is_changed(self) -> bool:
@@ -78,12 +78,7 @@ class PartitionState:
 
     def get(self, key: str) -> Value | None:
         """Return the value under ``key`` with what is staged, or None."""
-        if key in self._staged:
-            return self._staged[key]
-        if key not in self._read:
-            raw = self._table.get(self.partition, key.encode())
-            self._read[key] = None if raw is None else orjson.loads(raw)["value"]
-        return self._read[key]
+        return self._staged[key] if key in self._staged else self._committed(key)[1]
 
     def keys(self, prefix: str) -> list[str]:
         """Return the committed keys that begin with ``prefix``, sorted."""
@@ -99,7 +94,7 @@ class PartitionState:
         entries: list[Entry] = []
         checksum = self._checksum
         for key, value in self._staged.items():
-            old = self._table.get(self.partition, key.encode())
+            old, _ = self._committed(key)
             new = None if value is None else orjson.dumps({"offset": applied, "value": value})
             checksum += (0 if new is None else _checksum(key.encode(), new)) - (
                 0 if old is None else _checksum(key.encode(), old)
@@ -111,6 +106,13 @@ class PartitionState:
         await self._table.write(self.partition, entries)
         await self._failpoints.hit(f"{self._agent}.table_written")
         self.applied, self._checksum, self._staged, self._read = applied, checksum, {}, {}
+
+    def _committed(self, key: str) -> tuple[bytes | None, Value | None]:
+        found = self._read.get(key)
+        if found is None:
+            raw = self._table.get(self.partition, key.encode())
+            found = self._read[key] = raw, None if raw is None else orjson.loads(raw)["value"]
+        return found
 
     def _journal(self) -> "_Journal":
         raw = self._table.get(self.partition, JOURNAL_KEY)

@@ -5,7 +5,7 @@ acknowledged only after the broker has its effects and the table knows its offse
 mend stops the process without acknowledging; the next one starts from the table and the log.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from agents.partition_state import PartitionState
 from agents.partition_worker import Acknowledge, Handler, Internal, PartitionWorker, Work
@@ -30,6 +30,7 @@ class Shell:
         self._log = log
         self._failpoints = failpoints
         self._on_failure = on_failure
+        self._fetched = f"{handler.name}.fetched"
         self._workers: dict[int, PartitionWorker] = {}
         self._closed = False
 
@@ -44,11 +45,21 @@ class Shell:
             for partition in partitions:
                 self._worker(partition)
 
-    async def accept(self, record: LogRecord, acknowledge: Acknowledge) -> None:
-        """Queue a record; returns when there is room. Its acknowledgement is called when all its effects are safe."""
-        if await self._failpoints.hit(f"{self._handler.name}.fetched") or self._closed:
+    async def accept(self, records: Sequence[LogRecord], acknowledge: Acknowledge) -> None:
+        """Queue records of one partition, in their order; returns when there was room.
+
+        The acknowledgement is that of the last record: it is called when all effects of all of them are safe.
+        """
+        if self._closed:
             return
-        await self._worker(record.partition).queue.put(Work(record, acknowledge))
+        partition, last = records[0].partition, records[-1]
+        worker = self._worker(partition)
+        for record in records:
+            if await self._failpoints.hit(self._fetched):
+                continue
+            await worker.queue.put(Work(record, acknowledge if record is last else None))
+            if self._workers.get(partition) is not worker:
+                return  # Given up while we waited for room: its next owner reads them again.
 
     async def submit(self, partition: int, internal: Internal) -> None:
         """Queue a change of a partition's state that no record brings; dropped when the partition was given up."""

@@ -3,7 +3,6 @@
 :class:`Table` is what the shell needs; :class:`FaustTable` is Faust's table with its changelog topic and RocksDB.
 """
 
-import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Protocol, cast
 
@@ -11,6 +10,8 @@ import faust
 import orjson
 import rocksdict
 from faust.types import TP
+
+from agents.retry import retrying
 
 Entry = tuple[bytes, bytes | None]
 """A key with the bytes it has from now on; None: it is gone."""
@@ -77,6 +78,18 @@ def written_at(entry: bytes) -> int:
     return int(orjson.loads(entry)["offset"])
 
 
+class Changelog(Protocol):
+    """Where a table writes its changelog."""
+
+    async def append_entries(self, topic: str, partition: int, entries: Sequence[Entry]) -> int:
+        """Write entries in their order; return the offset of the last once every in-sync replica has all of them.
+
+        Raises:
+            LogUnavailableError: they were not acknowledged in time; a beginning of them may or may not be there.
+        """
+        ...
+
+
 class FaustTable:
     """A Faust table used by partition.
 
@@ -85,8 +98,10 @@ class FaustTable:
     own note of how far the store has come: the store is never ahead of the changelog and never torn.
     """
 
-    def __init__(self, table: "faust.Table[bytes, bytes]") -> None:
+    def __init__(self, table: "faust.Table[bytes, bytes]", changelog: Changelog) -> None:
         self._table = table
+        self._changelog = changelog
+        self._topic: str = table.changelog_topic.get_topic_name()
 
     def _store(self, partition: int) -> Any:
         # Faust's mapping interface finds the partition by the current event; there is no public way to name it.
@@ -106,14 +121,7 @@ class FaustTable:
         """Write entries to the changelog, then to the local store."""
         if not entries:
             return
-        topic = self._table.changelog_topic
-        sent = [
-            await topic.send(
-                key=key, value=value, partition=partition, key_serializer="raw", value_serializer="raw", force=True
-            )
-            for key, value in entries
-        ]
-        written = await asyncio.gather(*sent)
+        last = await retrying(lambda: self._changelog.append_entries(self._topic, partition, entries))
         batch = rocksdict.WriteBatch(raw_mode=True)
         for key, value in entries:
             if value is None:
@@ -121,8 +129,7 @@ class FaustTable:
             else:
                 batch.put(key, value)
         self._store(partition).write(batch)
-        last = max(metadata.offset for metadata in written)
-        self._table.data.set_persisted_offset(TP(topic.get_topic_name(), partition), last)
+        self._table.data.set_persisted_offset(TP(self._topic, partition), last)
 
 
 class MemoryTable:

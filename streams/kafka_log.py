@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 from aiokafka import AIOKafkaProducer
 
 from streams import kafka_watermarks
+from streams.kafka_entries import Entry, entry_batches
 from streams.kafka_errors import translated
 from streams.kafka_options import producer_options
 from streams.kafka_reader import KafkaReader
@@ -96,6 +97,30 @@ class KafkaLog:
         finally:
             _abandon(futures)
         return [Position(metadata.topic, metadata.partition, metadata.offset) for metadata in sent]
+
+    async def append_entries(self, topic: str, partition: int, entries: Sequence[Entry]) -> int:
+        """Write keys with their values, or None for a tombstone, to a partition that nobody else writes to.
+
+        They go in batches of their own, which costs a tenth of sending each: nothing is to be gathered with others.
+
+        Returns the offset of the last, once every in-sync replica has all of them; they are in their order.
+
+        Raises:
+            LogError: one is larger than ``limits.record_bytes``; then none is written.
+            LogUnavailableError: not all were acknowledged in time; a beginning of them may or may not be in the log.
+        """
+        producer, futures = self._connected(), list[asyncio.Future[Any]]()
+        batches = entry_batches(producer, entries)
+        try:
+            with translated(f"append to {topic}"):
+                async with asyncio.timeout(limits.append_timeout_seconds):
+                    for batch in batches:
+                        futures.append(await producer.send_batch(batch, topic, partition=partition))
+                    await asyncio.wait(futures)
+                places = [future.result() for future in futures]
+        finally:
+            _abandon(futures)
+        return int(places[-1].offset + batches[-1].record_count() - 1)
 
     async def partitions(self, topic: str) -> int:
         """See EventLog."""

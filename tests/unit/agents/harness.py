@@ -64,9 +64,13 @@ class Run:
 
     async def deliver(self, record: LogRecord) -> None:
         """Hand one record to the shell."""
-        place = (record.partition, record.offset)
+        await self.deliver_together([record])
+
+    async def deliver_together(self, records: Sequence[LogRecord]) -> None:
+        """Hand records of one partition to the shell at once, with one acknowledgement."""
+        place = (records[-1].partition, records[-1].offset)
         self._delivered.add(place)
-        await self.shell.accept(record, partial(self._acknowledge, place))
+        await self.shell.accept(records, partial(self._acknowledge, place))
 
     async def drain(self, *, losing: Collection[Place] = ()) -> None:
         """Deliver what the topic holds, and what comes of it, until all is acknowledged or the worker failed.

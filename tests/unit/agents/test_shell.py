@@ -336,3 +336,35 @@ async def test_the_journal_of_a_batch_is_written_before_its_entries() -> None:
     state.put("b", {"n": 2})
     await state.commit(7)
     assert order == [JOURNAL_KEY, b"a", b"b"]
+
+
+async def test_records_that_come_together_are_acknowledged_once_and_after_the_last() -> None:
+    log, table = await written_log(), MemoryTable()
+    run = Run(log, table)
+    records = [record for record in await all_records(log, EVENTS) if record.partition == 0]
+    assert len(records) > 2
+    await run.deliver_together(records)
+    await until(lambda: bool(run.acknowledged), "acknowledged")
+    await run.shell.close()
+    assert run.acknowledged == [(0, records[-1].offset)]
+    state = PartitionState(table, 0, "evaluator", Failpoints())
+    await state.open()
+    assert state.applied == records[-1].offset
+
+
+async def test_records_that_wait_for_room_are_dropped_when_their_partition_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "batch_record_count", 1)
+    log = await written_log()
+    run = Run(log, MemoryTable(), failpoints="evaluator.decided:hang@1")
+    records = [record for record in await all_records(log, EVENTS) if record.partition == 0]
+    assert len(records) > 2 + 2, "all have room: none waits"
+    delivering = asyncio.create_task(run.deliver_together(records))
+    await until(lambda: run.shell.owns(0), "taken over")
+    await run.shell.give_up([0])
+    async with asyncio.timeout(20):
+        await delivering
+    assert not run.shell.owns(0), "a partition that was given up was taken again"
+    assert run.acknowledged == []
+    await run.shell.close()
