@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.decisions import decision_vs_policies
+from bench.evaluator import evaluator_vs_loop
 from bench.replay import replay_vs_read
 
 
@@ -22,6 +23,7 @@ class Benchmark:
 
 RUNS = 5
 BENCHMARKS = {
+    "evaluator_vs_loop": Benchmark(evaluator_vs_loop, 0.75, "ratio", "a hand-written aiokafka loop (at least)"),
     "decision_vs_policies": Benchmark(decision_vs_policies, 1.2, "ratio", "a decision with 10 policies (at most)"),
     "replay_vs_read": Benchmark(replay_vs_read, 0.5, "ratio", "aiokafka getmany and orjson.loads (at least)"),
 }
