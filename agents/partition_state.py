@@ -13,7 +13,7 @@ import orjson
 
 from agents.table import Entry, Table
 from towline.failpoints import Failpoints
-from towline.policy.state import Value
+from towline.policy.state.values import Value
 
 JOURNAL_KEY: Final = b"\0journal"
 NOTHING_APPLIED: Final = -1
