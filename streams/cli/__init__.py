@@ -6,6 +6,8 @@ from streams.cli.audit import app as audit_app
 from streams.cli.audit import explain_command
 from streams.cli.demo import demo
 from streams.cli.events import app as event_app
+from streams.cli.facts import app as scan_app
+from streams.cli.facts import approve, override, promote
 from streams.cli.policies import app as policy_app
 from streams.cli.replay import app as replay_app
 from streams.cli.run import gateway, up, worker
@@ -22,10 +24,14 @@ app.command("demo")(demo)
 app.command("up")(up)
 app.command("gateway")(gateway)
 app.command("worker")(worker)
+app.command("approve")(approve)
+app.command("override")(override)
+app.command("promote")(promote)
 app.command("explain")(explain_command)
 app.add_typer(topics_app, name="topics")
 app.add_typer(policy_app, name="policy")
 app.add_typer(event_app, name="event")
+app.add_typer(scan_app, name="scan")
 app.add_typer(replay_app, name="replay")
 app.add_typer(audit_app, name="audit")
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from schemas import facts as contract
 from tests.unit.facts.reports import NAMES, content, document, read
 from towline import limits
 from towline.errors import UnusableInputError
@@ -92,13 +91,6 @@ def test_more_packages_than_an_event_takes_are_refused(name: str, monkeypatch: p
     monkeypatch.setattr(findings, "COMPONENTS_MAX", 2)
     with pytest.raises(UnusableInputError, match=r"the report has \d packages; at most 2 are taken"):
         read_report(content(name))
-
-
-def test_the_bounds_of_reports_are_those_of_the_contract() -> None:
-    assert (findings.VULNERABILITIES_MAX, findings.COMPONENTS_MAX) == (
-        contract.VULNERABILITIES_MAX,
-        contract.COMPONENTS_MAX,
-    )
 
 
 @pytest.mark.parametrize("name", NAMES)
