@@ -145,3 +145,15 @@ referrer_count: Final = 1024
 
 #: Referrers of referrers: a signature on an attestation is one, more than a few is a chain without end.
 referrer_depth: Final = 4
+
+#: A configuration of an image: some KiB, with a long history some hundred.
+config_bytes: Final = 4 * 1024 * 1024
+
+#: What an inspection may add to the log; with the envelope it must fit into a record, in any encoding.
+inspection_bytes: Final = 2 * 1024 * 1024
+
+#: What a signature signs: a JSON object of some hundred bytes, plus annotations of the signer.
+signature_payload_bytes: Final = 64 * 1024
+
+#: Signatures of one digest that are looked at; real ones have one for each key.
+signature_count: Final = 256

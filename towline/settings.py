@@ -20,6 +20,9 @@ from towline.errors import SettingsError
 CredentialReference = Annotated[str, StringConstraints(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")]
 """Where a secret is: ``env:NAME`` or ``file:PATH``."""
 
+KeyName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+"""The name of a key, by which policies ask for its signatures."""
+
 SETTINGS_FILE_DEFAULT = "towline.yaml"
 
 
@@ -46,6 +49,13 @@ class RegistrySettings(_Part):
         if (self.username is None) != (self.password is None):
             raise ValueError("username and password go together")
         return self
+
+
+class KeySettings(_Part):
+    """A public key that signs images."""
+
+    #: PEM, such as ``cosign.pub``.
+    file: Path
 
 
 class HookSettings(_Part):
@@ -97,6 +107,8 @@ class Settings(BaseSettings):
 
     registries: dict[RegistryName, RegistrySettings] = {}
     hooks: dict[RegistryName, HookSettings] = {}
+    #: Whose signatures on images count.
+    keys: dict[KeyName, KeySettings] = {}
     kafka: KafkaSettings = KafkaSettings()
     worker: WorkerSettings = WorkerSettings()
     gateway: GatewaySettings = GatewaySettings()

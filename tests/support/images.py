@@ -122,7 +122,7 @@ async def push_docker_index(client: RegistryClient, repository: str, tag: str) -
 
 
 async def push_manifest_of(
-    client: RegistryClient, repository: str, tag: str, layers: Sequence[Descriptor], **members: Any
+    client: RegistryClient, repository: str, tag: str, layers: Sequence[Descriptor], /, **members: Any
 ) -> Descriptor:
     """Push a manifest with layers as given, which need not be there, and further members."""
     config = await push_blob(client, repository, b"{}", "application/vnd.oci.empty.v1+json")

@@ -162,3 +162,15 @@ def test_a_process_gets_our_environment_or_only_what_it_is_given(monkeypatch: py
     isolated = isolated_environment(TOWLINE_FAILPOINTS="")
     assert isolated["OTHER"] == "kept"
     assert {name for name in isolated if name.startswith("TOWLINE_")} == {"TOWLINE_FAILPOINTS"}
+
+
+def test_keys_are_files_by_name() -> None:
+    write("keys: {release: {file: cosign.pub}}")
+    assert load_settings().keys["release"].file == Path("cosign.pub")
+
+
+@pytest.mark.parametrize("keys", ["{Release: {file: a}}", "{release: a}", "{release: {}}", "{release: {pem: a}}"])
+def test_a_key_that_is_not_a_named_file_is_refused(keys: str) -> None:
+    write(f"keys: {keys}")
+    with pytest.raises(SettingsError, match="keys"):
+        load_settings()

@@ -1,0 +1,75 @@
+"""Keys, and signatures as cosign makes and stores them."""
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from schemas.descriptors import Descriptor
+from tests.support.images import entry, push_manifest_of
+from towline.registry import RegistryClient
+from towline.registry.cosign import PAYLOAD_MEDIA_TYPE, SIGNATURE_ANNOTATION
+from towline.registry.images import push_blob
+from towline.registry.referrers import fallback_tag
+from towline.registry.signatures import PAYLOAD_TYPE, Signature
+
+
+@dataclass(frozen=True)
+class Signer:
+    private: Any
+
+    @classmethod
+    def make(cls, kind: str = "ecdsa") -> "Signer":
+        match kind:
+            case "ecdsa":
+                return cls(ec.generate_private_key(ec.SECP256R1()))
+            case "rsa":
+                return cls(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+            case "ed25519":
+                return cls(ed25519.Ed25519PrivateKey.generate())
+            case "p384":
+                return cls(ec.generate_private_key(ec.SECP384R1()))
+        raise AssertionError(kind)
+
+    @property
+    def pem(self) -> bytes:
+        public = self.private.public_key()
+        return bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+
+    def sign(self, payload: bytes) -> Signature:
+        match self.private:
+            case ec.EllipticCurvePrivateKey():
+                raw = self.private.sign(payload, ec.ECDSA(SHA256()))
+            case rsa.RSAPrivateKey():
+                raw = self.private.sign(payload, padding.PKCS1v15(), SHA256())
+            case _:
+                raw = self.private.sign(payload)
+        return Signature(payload, base64.b64encode(raw).decode())
+
+
+def payload_for(digest: str, type_: str = PAYLOAD_TYPE) -> bytes:
+    identity = {"docker-reference": "registry.example/dev/app"}
+    critical = {"identity": identity, "image": {"docker-manifest-digest": digest}, "type": type_}
+    return json.dumps({"critical": critical, "optional": None}).encode()
+
+
+async def push_signatures(
+    client: RegistryClient,
+    repository: str,
+    subject: Descriptor,
+    /,
+    *signatures: Signature,
+    tag: str | None = None,
+    **members: Any,
+) -> Descriptor:
+    """Push signatures under cosign's tag of the subject, or another one."""
+    layers = []
+    for signature in signatures:
+        blob = await push_blob(client, repository, signature.payload, PAYLOAD_MEDIA_TYPE)
+        layers.append(entry(blob, annotations={SIGNATURE_ANNOTATION: signature.signature_base64}))
+    tag = tag or f"{fallback_tag(subject.digest)}.sig"
+    return await push_manifest_of(client, repository, tag, [], **{"layers": layers, **members})

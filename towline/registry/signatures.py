@@ -1,0 +1,83 @@
+"""Checking signatures of images (cosign's simple signing payload), without any I/O.
+
+A signature signs a payload, and the payload names the digest. Both have to fit: a good signature on another image's
+payload says nothing about this one.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from towline.errors import SettingsError
+
+PAYLOAD_TYPE: Final = "cosign container image signature"
+
+PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A signature as an image carries it: the bytes that it signs, and itself in base64."""
+
+    payload: bytes
+    signature_base64: str
+
+
+def load_key(name: str, pem: bytes) -> PublicKey:
+    """Return a public key: ECDSA on P-256, RSA of at least 2048 bits, or Ed25519.
+
+    Raises:
+        SettingsError: the PEM holds none.
+    """
+    try:
+        key = load_pem_public_key(pem)
+    except (ValueError, UnsupportedAlgorithm):
+        raise SettingsError(f"key {name!r} is not a public key in PEM") from None
+    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
+        return key
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size >= 2048:
+        return key
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return key
+    raise SettingsError(f"key {name!r} is neither ECDSA on P-256, nor RSA of 2048 bits or more, nor Ed25519")
+
+
+def signers(keys: Mapping[str, PublicKey], digest: str, signatures: Iterable[Signature]) -> tuple[str, ...]:
+    """Return the names of the keys that signed ``digest``, sorted. A signature that is not good is none."""
+    about = [signature for signature in signatures if _names(signature.payload, digest)]
+    return tuple(sorted(name for name, key in keys.items() if any(_is_good(key, signature) for signature in about)))
+
+
+def _names(payload: bytes, digest: str) -> bool:
+    try:
+        document: Any = orjson.loads(payload)
+        critical = document["critical"]
+        return bool(critical["type"] == PAYLOAD_TYPE and critical["image"]["docker-manifest-digest"] == digest)
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return False
+
+
+def _is_good(key: PublicKey, signature: Signature) -> bool:
+    try:
+        raw = base64.b64decode(signature.signature_base64, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    try:
+        match key:
+            case ec.EllipticCurvePublicKey():
+                key.verify(raw, signature.payload, ec.ECDSA(SHA256()))
+            case rsa.RSAPublicKey():
+                key.verify(raw, signature.payload, padding.PKCS1v15(), SHA256())
+            case _:
+                key.verify(raw, signature.payload)
+    except InvalidSignature:
+        return False
+    return True
