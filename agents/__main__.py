@@ -1,21 +1,25 @@
-"""``python -m agents evaluate|transfer``: one worker process. ``towline worker`` starts it."""
+"""``python -m agents evaluate|transfer|observe``: one worker process. ``towline worker`` starts it."""
 
 import asyncio
 import importlib.metadata
 import signal
 import sys
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from typing import Any, Final
 
 import structlog
 import uvloop
 
 from agents.app import Attachment, attach, make_app, run_app
+from agents.command_runner import CommandRunner
 from agents.evaluator import Evaluator
 from agents.intake import Intake
+from agents.observer import Observation, make_observer
 from agents.shell import Shell
 from agents.table import FaustTable
 from agents.ticker import tick_forever
-from agents.transferrer import Transferrer
+from agents.transferrer import make_transferrer
 from streams.kafka_log import KafkaLog
 from streams.logging import configure_logging
 from streams.provision import require_topics
@@ -23,10 +27,9 @@ from streams.topics import EVENTS
 from towline.errors import InfrastructureError, MisuseError, SettingsError
 from towline.failpoints import Failpoints
 from towline.policy.publish import PROPOSAL_PARTITION
-from towline.registry import CopyEngine, Registries, carry_out
+from towline.registry import Attempts, CopyEngine, Registries, carry_out
+from towline.registry.cosign import load_keys
 from towline.settings import Settings, load_settings
-
-ROLES = ("evaluate", "transfer")
 
 _logger = structlog.get_logger(__name__)
 
@@ -86,25 +89,43 @@ async def _evaluate(settings: Settings, log: KafkaLog, failure: _Failure) -> Non
 
 
 async def _transfer(settings: Settings, log: KafkaLog, failure: _Failure) -> None:
-    partitions = await log.partitions(EVENTS)
     failpoints = Failpoints(settings.failpoints)
-    app = make_app("towline-transfer", settings, partitions)
     async with Registries(settings.registries) as registries:
         engine = CopyEngine(registries, failpoints)
-        transferrer = Transferrer(log, partitions, partial(carry_out, engine=engine), failpoints, failure)
-        shell = attach(
-            app,
-            Attachment(
-                transferrer.name,
-                transferrer.topic,
-                "transfers",
-                lambda table: Shell(transferrer, table, log, failpoints, failure),
-            ),
-            log,
-            partitions,
-        )
-        transferrer.submit = shell.submit
-        await run_app(app, {transferrer.topic: shell}, failure, failure.stop)
+        copy = partial(carry_out, engine=engine)
+        partitions = await log.partitions(EVENTS)
+        transferrer = make_transferrer(log, partitions, copy, failpoints, failure)
+        await _run_commands(settings, log, failure, transferrer, app_id="towline-transfer", table_name="transfers")
+
+
+async def _observe(settings: Settings, log: KafkaLog, failure: _Failure) -> None:
+    keys = load_keys(settings.keys)
+    async with Registries(settings.registries) as registries:
+        observation = Observation(registries, keys, Attempts())
+        partitions = await log.partitions(EVENTS)
+        observer = make_observer(log, partitions, observation, Failpoints(settings.failpoints), failure)
+        await _run_commands(settings, log, failure, observer, app_id="towline-observe", table_name="observations")
+
+
+async def _run_commands(
+    settings: Settings, log: KafkaLog, failure: _Failure, runner: CommandRunner[Any], *, app_id: str, table_name: str
+) -> None:
+    partitions = await log.partitions(EVENTS)
+    app = make_app(app_id, settings, partitions)
+    failpoints = Failpoints(settings.failpoints)
+    attachment = Attachment(
+        runner.name, runner.topic, table_name, lambda table: Shell(runner, table, log, failpoints, failure)
+    )
+    shell = attach(app, attachment, log, partitions)
+    runner.submit = shell.submit
+    await run_app(app, {runner.topic: shell}, failure, failure.stop)
+
+
+_WORK: Final[Mapping[str, Callable[[Settings, KafkaLog, _Failure], Awaitable[None]]]] = {
+    "evaluate": _evaluate,
+    "transfer": _transfer,
+    "observe": _observe,
+}
 
 
 async def _main(role: str) -> int:
@@ -115,15 +136,15 @@ async def _main(role: str) -> int:
         loop.add_signal_handler(number, failure.stop.set)
     await require_topics(settings.kafka)
     async with KafkaLog(settings.kafka) as log:
-        await (_evaluate if role == "evaluate" else _transfer)(settings, log, failure)
+        await _WORK[role](settings, log, failure)
     return 0 if failure.error is None else 3
 
 
 def main() -> int:
     """Run the worker of the role in the first argument; return the exit code."""
     configure_logging()
-    if len(sys.argv) != 2 or sys.argv[1] not in ROLES:
-        _logger.error("usage", expected=f"python -m agents {'|'.join(ROLES)}")
+    if len(sys.argv) != 2 or sys.argv[1] not in _WORK:
+        _logger.error("usage", expected=f"python -m agents {'|'.join(_WORK)}")
         return 2
     try:
         _refuse_foreign_packages()

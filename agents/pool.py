@@ -1,81 +1,90 @@
-"""The pool: transfers beside the stream, a bounded number at a time, one at a time for each target tag."""
+"""The pool: commands carried out beside the stream, a bounded number at a time, in order within each queue."""
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from functools import partial
+from typing import Generic, TypeVar
 
-from schemas.commands import CopyImage
-from schemas.references import Reference
-from towline import limits
+from schemas.references import Frozen
+
+CommandT = TypeVar("CommandT", bound=Frozen)
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Job(Generic[CommandT]):
     """An accepted command, and the partition that it came from."""
 
     partition: int
     #: Where the command stands in its partition.
     offset: int
     command_id: str
-    command: CopyImage
+    command: CommandT
+    #: Jobs of equal queues run one after the other.
+    queue: Hashable
 
 
-class TransferPool:
-    """Runs jobs; those of one target tag in the order in which they were added."""
+class JobPool(Generic[CommandT]):
+    """Runs jobs, up to ``at_a_time`` of them; those of one queue in the order in which they were added."""
 
-    def __init__(self, run: Callable[[Job], Awaitable[None]], on_failure: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self,
+        run: Callable[[Job[CommandT]], Awaitable[None]],
+        on_failure: Callable[[BaseException], None],
+        *,
+        at_a_time: int,
+    ) -> None:
         self._run = run
         self._on_failure = on_failure
-        self._waiting: dict[Reference, deque[Job]] = {}
-        self._running: dict[Reference, tuple[Job, asyncio.Task[None]]] = {}
-        #: Target tags with work and no transfer under way, first come first served.
-        self._ready: deque[Reference] = deque()
+        self._at_a_time = at_a_time
+        self._waiting: dict[Hashable, deque[Job[CommandT]]] = {}
+        self._running: dict[Hashable, tuple[Job[CommandT], asyncio.Task[None]]] = {}
+        #: Queues with work and none under way, first come first served.
+        self._ready: deque[Hashable] = deque()
 
-    def add(self, job: Job) -> None:
+    def add(self, job: Job[CommandT]) -> None:
         """Queue a job."""
-        target = job.command.target
-        queue = self._waiting.setdefault(target, deque())
-        queue.append(job)
-        if len(queue) == 1 and target not in self._running:
-            self._ready.append(target)
+        waiting = self._waiting.setdefault(job.queue, deque())
+        waiting.append(job)
+        if len(waiting) == 1 and job.queue not in self._running:
+            self._ready.append(job.queue)
         self._start()
 
     async def drop(self, partition: int) -> None:
         """Forget the jobs of a partition and cancel those under way; returns when they have ended."""
-        for target, queue in list(self._waiting.items()):
-            kept = deque(job for job in queue if job.partition != partition)
+        for queue, waiting in list(self._waiting.items()):
+            kept = deque(job for job in waiting if job.partition != partition)
             if kept:
-                self._waiting[target] = kept
+                self._waiting[queue] = kept
             else:
-                del self._waiting[target]
-        self._ready = deque(target for target in self._ready if target in self._waiting)
+                del self._waiting[queue]
+        self._ready = deque(queue for queue in self._ready if queue in self._waiting)
         tasks = [task for job, task in self._running.values() if job.partition == partition]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _start(self) -> None:
-        while self._ready and len(self._running) < limits.parallel_transfer_count:
-            target = self._ready.popleft()
-            queue = self._waiting[target]
-            job = queue.popleft()
-            if not queue:
-                del self._waiting[target]
-            task = asyncio.create_task(self._one(job), name=f"transfer-{target}")
-            self._running[target] = (job, task)
+        while self._ready and len(self._running) < self._at_a_time:
+            queue = self._ready.popleft()
+            waiting = self._waiting[queue]
+            job = waiting.popleft()
+            if not waiting:
+                del self._waiting[queue]
+            task = asyncio.create_task(self._one(job), name=f"job-{queue}")
+            self._running[queue] = (job, task)
             # Not in the task itself: one that is cancelled before its first step never runs a line.
-            task.add_done_callback(partial(self._ended, target))
+            task.add_done_callback(partial(self._ended, queue))
 
-    async def _one(self, job: Job) -> None:
+    async def _one(self, job: Job[CommandT]) -> None:
         try:
             await self._run(job)
         except Exception as error:
             self._on_failure(error)
 
-    def _ended(self, target: Reference, _: asyncio.Task[None]) -> None:
-        del self._running[target]
-        if target in self._waiting:
-            self._ready.append(target)
+    def _ended(self, queue: Hashable, _: asyncio.Task[None]) -> None:
+        del self._running[queue]
+        if queue in self._waiting:
+            self._ready.append(queue)
         self._start()

@@ -157,3 +157,16 @@ signature_payload_bytes: Final = 64 * 1024
 
 #: Signatures of one digest that are looked at; real ones have one for each key.
 signature_count: Final = 256
+
+# -- Observing registries ---------------------------------------------------------------------------------------------
+
+#: Inspections and polls of one worker at a time: each has requests of its own under way.
+parallel_observation_count: Final = 4
+
+#: Tags that one poll looks at together. Registries that limit rates count each.
+parallel_poll_count: Final = 4
+
+#: Tags of one repository, and repositories that one glob matches, in a poll. A registry with more is listed by a
+#: narrower source.
+poll_tag_count: Final = 100_000
+poll_repository_count: Final = 10_000

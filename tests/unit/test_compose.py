@@ -15,7 +15,7 @@ from towline import limits
 from towline.settings import GatewaySettings, KafkaSettings, Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
-TOWLINE_SERVICES = {"topics", "gateway", "evaluate", "transfer"}
+TOWLINE_SERVICES = {"topics", "gateway", "evaluate", "transfer", "observe"}
 REGISTRIES = {"local", "production"}
 
 
@@ -117,6 +117,7 @@ def test_the_commands_are_those_of_the_command_line(compose: Any) -> None:
         "gateway": ["gateway"],
         "evaluate": ["worker", "evaluate"],
         "transfer": ["worker", "transfer"],
+        "observe": ["worker", "observe"],
     }
 
 
@@ -130,6 +131,6 @@ def test_images_are_pinned_and_ports_are_on_loopback(compose: Any) -> None:
 def test_our_containers_cannot_write_outside_of_their_data(compose: Any, settings: Settings) -> None:
     for name in TOWLINE_SERVICES:
         assert compose["services"][name]["read_only"] is True
-    for name in ("evaluate", "transfer"):
+    for name in ("evaluate", "transfer", "observe"):
         assert compose["services"][name]["volumes"] == [f"{name}:{settings.data_dir}"]
     assert f"VOLUME {settings.data_dir}" in (ROOT / "Dockerfile").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from towline.failpoints import SITES, FailpointError, Failpoints
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("agents", "streams", "towline")
-AGENTS = ("evaluator", "intake", "transferrer")
+AGENTS = ("evaluator", "intake", "observer", "transferrer")
 #: Every call, but for the definitions and the one that hands a site on.
 _CALL = re.compile(r"(?<!def )hit\((?!site\))")
 _SITE = re.compile(r'hit\(\s*(f?)"([a-z_.{}]+)"')

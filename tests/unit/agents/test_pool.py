@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from agents.pool import Job, TransferPool
+from agents.pool import Job, JobPool
+from schemas.commands import CopyImage
 from tests.support.builders import command
 from tests.unit.agents.harness import until
 from towline import limits
@@ -18,13 +19,15 @@ class Transfers:
         self.finished: list[str] = []
         self.go = asyncio.Event()
         self.failures: list[BaseException] = []
-        self.pool = TransferPool(self._run, self.failures.append)
+        self.pool: JobPool[CopyImage] = JobPool(
+            self._run, self.failures.append, at_a_time=limits.parallel_transfer_count
+        )
 
     def add(self, target: str, image: str, *, partition: int = 0) -> None:
         item = command("local/dev/app:1", target, image)
-        self.pool.add(Job(partition, 0, image, item.data))
+        self.pool.add(Job(partition, 0, image, item.data, target))
 
-    async def _run(self, job: Job) -> None:
+    async def _run(self, job: Job[CopyImage]) -> None:
         self.begun.append(job.command_id)
         await self.go.wait()
         self.finished.append(job.command_id)

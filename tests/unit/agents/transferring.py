@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from agents.partition_worker import Handler
 from agents.table import Table
-from agents.transferrer import CarryOut, Transferrer
+from agents.transferrer import CarryOut, make_transferrer
 from schemas.catalogue import decode, encode
 from schemas.commands import CopyImage
 from schemas.envelope import Envelope
@@ -50,7 +50,7 @@ def worker(
     log: MemoryLog, table: Table, carry_out: CarryOut, failpoints: str = "", committed: Sequence[Place] = ()
 ) -> Run:
     failures: list[BaseException] = []
-    transferrer = Transferrer(log, PARTITIONS, carry_out, Failpoints(failpoints), failures.append)
+    transferrer = make_transferrer(log, PARTITIONS, carry_out, Failpoints(failpoints), failures.append)
     handler: Handler = transferrer
     run = Run(log, table, handler=handler, failpoints=failpoints, committed=committed)
     run.failures = failures
