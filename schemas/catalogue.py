@@ -41,7 +41,7 @@ from schemas.facts import (
     VulnerabilityOverridden,
 )
 from schemas.references import Frozen
-from schemas.upcasts import Upcast, unchanged, with_options, without_referrers
+from schemas.upcasts import Upcast, as_they_were, unchanged, with_options
 
 EVENT_TYPES: Final[dict[str, type[Frozen]]] = {
     "image.pushed": ImagePushed,
@@ -90,8 +90,8 @@ VERSIONS: Final[Mapping[str, int]] = dict.fromkeys(TYPES, 1) | {
 
 #: From ``(type, version)`` to the step that makes the data of ``version + 1`` out of it.
 UPCASTS: Final[Mapping[tuple[str, int], Upcast]] = {
-    ("policy.proposed", 1): without_referrers,
-    ("policy.published", 1): without_referrers,
+    ("policy.proposed", 1): as_they_were,
+    ("policy.published", 1): as_they_were,
     ("decision.made", 1): with_options,
     ("image.copy", 1): with_options,
     ("transfer.completed", 1): unchanged,

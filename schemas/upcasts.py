@@ -1,6 +1,6 @@
 """Steps from the data of one version to the next. Each is pure, and stays for ever.
 
-Version 1 of policies knew of no referrers: its transfers left them behind, and what it decided is told as it was.
+Version 1 of policies left referrers behind and judged only what was new; what it decided is told as it was.
 """
 
 from collections.abc import Callable
@@ -14,8 +14,8 @@ def unchanged(data: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
-def without_referrers(data: dict[str, Any]) -> dict[str, Any]:
-    """Policy sets: every policy left referrers behind."""
+def as_they_were(data: dict[str, Any]) -> dict[str, Any]:
+    """Policy sets: every policy left referrers behind, and judged nothing that was there before it."""
     chosen = data.get("set")
     if not isinstance(chosen, dict) or not isinstance(chosen.get("policies"), list):
         return data

@@ -14,6 +14,7 @@ import orjson
 
 from streams.folding import fold
 from streams.log import EventLog, LogRecord
+from streams.replay.comparison import is_same
 from streams.topics import DECISIONS, EVENTS
 from towline.errors import UnusableInputError
 from towline.policy.step import MemoryState
@@ -139,7 +140,7 @@ class _Comparison:
         mark = blake2b(value, digest_size=16).digest()
         while not self._waiting and await self._next(events):
             pass
-        if self._waiting and self._waiting[0].value == value:
+        if self._waiting and is_same(value, self._waiting[0].value):
             self._waiting.popleft()
             self._met.add(mark)
             self._result.decisions += 1
@@ -154,7 +155,7 @@ class _Comparison:
         if not self._waiting:
             return Difference(self._partition, "no event leads to this decision", None, record.offset)
         expected = self._waiting[0]
-        if any(later.value == value for later in self._waiting):
+        if any(is_same(value, later.value) for later in self._waiting):
             return Difference(self._partition, "a decision is missing", expected.event_offset, record.offset)
         fields = dict(_fields(_json(expected.value), _json(value)))
         return Difference(self._partition, "the decision is another one", expected.event_offset, record.offset, fields)

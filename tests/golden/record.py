@@ -6,13 +6,14 @@ A line is one record of the log, with the bytes of the event and of everything t
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from schemas.envelope import Envelope
 from schemas.references import Frozen
 from streams.folding import Folded, fold
-from streams.log import LogRecord
-from streams.topics import EVENTS
+from streams.log import Append, LogRecord
+from streams.topics import EVENTS, partition_for
 from tests.golden.corners import CORNERS
 from tests.support.builders import appends_of
 from tests.unit.agents.histories import AFTER_PUBLICATION, HISTORY
@@ -38,8 +39,15 @@ def lines_of(events: Sequence[Envelope[Frozen]]) -> Iterator[str]:
         offsets[partition] += 1
         folded = fold(states[partition], record, PARTITIONS)
         states[partition].apply(folded.changes)
-        waiting = [*folded.announcements, *waiting]
+        waiting = [*(placed(append) for append in folded.events), *waiting]
         yield json.dumps(line_of(record, folded), sort_keys=True)
+
+
+def placed(append: Append) -> Append:
+    """Return an append with the partition that its key chooses, as the broker would."""
+    if append.partition is not None:
+        return append
+    return replace(append, partition=partition_for(append.key or b"", PARTITIONS))
 
 
 def line_of(record: LogRecord, folded: Folded) -> dict[str, object]:

@@ -2,6 +2,9 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from schemas.canonical import content_id, sha256_hex
 from schemas.commands import CopyImage
@@ -17,8 +20,10 @@ from schemas.events import (
     TransferSkipped,
 )
 from schemas.instants import format_instant
-from schemas.policies import Policy, PolicySet, Rule
-from schemas.references import Frozen, Reference, Repository
+from schemas.patterns import SourcePattern, TargetPattern
+from schemas.policies import Policy, PolicySet
+from schemas.references import Frozen, Reference
+from schemas.rules import Rule, TagRule
 from streams.log import Append, EventLog
 from streams.routing import CLOCK_KEY, POLICIES_KEY, broadcast_appends, event_append, home_partition
 
@@ -40,10 +45,20 @@ def envelope(data: Frozen, *, subject: str, key: str, time: str | None = None) -
     return Envelope(id=content_id("test", key), source="test", subject=subject, time=time or at(0), data=data)
 
 
-def pushed(reference: str, image: str, *, key: str | None = None, time: str | None = None) -> Envelope[Frozen]:
+def pushed(
+    reference: str,
+    image: str,
+    *,
+    key: str | None = None,
+    time: str | None = None,
+    media_type: str | None = None,
+    actor: str | None = "ci",
+) -> Envelope[Frozen]:
     """Return a push of the image of this name; pushes with equal keys are the same event."""
     parsed = Reference.parse(reference)
-    data = ImagePushed(repository=parsed.repository, tag=parsed.tag, digest=digest(image), actor="ci")
+    data = ImagePushed(
+        repository=parsed.repository, tag=parsed.tag, digest=digest(image), media_type=media_type, actor=actor
+    )
     return envelope(data, subject=reference, key=key or f"push {reference} {image}", time=time)
 
 
@@ -54,14 +69,29 @@ def deleted(reference: str, *, key: str | None = None, time: str | None = None) 
     return envelope(data, subject=reference, key=key or f"delete {reference}", time=time)
 
 
+_RULE: TypeAdapter[Rule] = TypeAdapter(Rule)
+
+
 def rule(operator: str, *values: str) -> Rule:
     """Return a rule on the tag."""
-    return Rule.model_validate({"field": "tag", "operator": operator, "values": values})
+    return TagRule.model_validate({"field": "tag", "operator": operator, "values": values})
 
 
-def policy(name: str, source: str, target: str, *rules: Rule, tag: str = "%n") -> Policy:
-    """Return a policy between two repositories."""
-    return Policy(name=name, source=Repository.parse(source), target=Repository.parse(target), tag=tag, rules=rules)
+def rule_on(field: str, operator: str, *values: str, **more: str) -> Rule:
+    """Return a rule on any field."""
+    return _RULE.validate_python({"field": field, "operator": operator, "values": values, **more})
+
+
+def policy(name: str, source: str, target: str, *rules: Rule, tag: str = "%n", **more: Any) -> Policy:
+    """Return a policy between two repositories, or patterns of them."""
+    return Policy(
+        name=name,
+        source=SourcePattern.parse(source),
+        target=TargetPattern.parse(target),
+        tag=tag,
+        rules=rules,
+        **more,
+    )
 
 
 def published(*policies: Policy, revision: int = 1) -> Envelope[Frozen]:

@@ -41,8 +41,7 @@ def judge(state: StateView, event: Envelope[Frozen], revision: int, subject: Sub
     try:
         target = resolve(match, subject.reference, event.time)
     except ValueError as error:
-        reason = f"target {policy.target} and template {policy.tag!r} make no valid reference: {error}"
-        return decision.model_copy(update={"reason": reason})
+        return decision.model_copy(update={"reason": str(error)})
     if (refusal := _refusal(view, subject, match)) is not None:
         return decision.model_copy(update={"target": target, "reason": refusal})
     result = combine(tuple(item.result for item in found))
@@ -65,10 +64,16 @@ def resolve(match: Match, source: Reference, time: str) -> Reference:
         ValueError: a placeholder stands for nothing, the template has an unknown directive, or the result is no
             reference, for example because the tag is longer than 128 characters.
     """
-    values = dict(match.captures)
-    target = match.policy.target.fill(values)
-    template = fill_placeholders(match.policy.tag, values)
-    return Reference.parse(f"{target}:{resolve_tag(template, source.tag, parse_instant(time))}")
+    values, policy = dict(match.captures), match.policy
+    try:
+        target = policy.target.fill(values)
+    except ValueError as error:
+        raise ValueError(f"the target {policy.target} makes no repository of {source.repository}: {error}") from None
+    try:
+        template = fill_placeholders(policy.tag, values)
+        return Reference.parse(f"{target}:{resolve_tag(template, source.tag, parse_instant(time))}")
+    except ValueError as error:
+        raise ValueError(f"the template {policy.tag!r} makes no valid tag: {error}") from None
 
 
 def _positive(source: Reference, target: Reference) -> str:

@@ -29,7 +29,7 @@ from tests.support.builders import (
 from towline import limits
 from towline.policy.evolve import evolve
 from towline.policy.plan import plan
-from towline.policy.state import CLOCK_KEY
+from towline.policy.state.values import CLOCK_KEY
 from towline.policy.step import MemoryState, Step
 
 STABLE = rule("ends-with", "-stable")
