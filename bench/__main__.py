@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bench.decisions import decision_vs_policies
 from bench.evaluator import evaluator_vs_loop
+from bench.history import decision_vs_history
 from bench.replay import replay_vs_read
 
 
@@ -25,6 +26,7 @@ RUNS = 5
 BENCHMARKS = {
     "evaluator_vs_loop": Benchmark(evaluator_vs_loop, 0.75, "ratio", "a hand-written aiokafka loop (at least)"),
     "decision_vs_policies": Benchmark(decision_vs_policies, 1.2, "ratio", "a decision with 10 policies (at most)"),
+    "decision_vs_history": Benchmark(decision_vs_history, 1.2, "ratio", "a decision after 1,000 events (at most)"),
     "replay_vs_read": Benchmark(replay_vs_read, 0.5, "ratio", "aiokafka getmany and orjson.loads (at least)"),
 }
 

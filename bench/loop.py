@@ -20,6 +20,7 @@ from streams.folding import fold
 from streams.kafka_options import producer_options
 from streams.log import LogRecord
 from streams.topics import EVENTS
+from towline.policy.state.values import Change
 from towline.policy.step import MemoryState
 from towline.settings import KafkaSettings
 
@@ -66,7 +67,8 @@ class Loop:
             while left > 0:
                 for place, records in (await consumer.getmany(timeout_ms=200)).items():
                     for record in records:
-                        self._states[place.partition].values[record.key.decode()] = orjson.loads(record.value)
+                        value = None if record.value is None else orjson.loads(record.value)
+                        self._states[place.partition].apply((Change(record.key.decode(), value),))
                     left -= len(records)
 
     async def _take(self, partition: int, records: Iterable[LogRecord]) -> list[asyncio.Future[object]]:
@@ -76,12 +78,12 @@ class Loop:
             folded = fold(state, record, self._partitions)
             state.apply(folded.changes)
             changed |= {change.key: change.value for change in folded.changes}
-            for append in (*folded.decisions, *folded.commands):
+            for append in (*folded.decisions, *folded.commands, *folded.events):
                 sent.append(
                     await self._producer.send(append.topic, append.value, append.key, partition=append.partition)
                 )
         for key, value in changed.items():
-            content = orjson.dumps(value)
+            content = None if value is None else orjson.dumps(value)
             sent.append(await self._producer.send(self._changelog, content, key.encode(), partition=partition))
         return sent
 
