@@ -138,7 +138,7 @@ def make_observer(
     on_failure: Callable[[BaseException], None],
 ) -> CommandRunner[InspectImage | PollRepository]:
     """Return the handler that looks at registries."""
-    duty = Duty[InspectImage | PollRepository](
+    duty: Duty[InspectImage | PollRepository] = Duty(
         name="observer",
         commands=(InspectImage, PollRepository),
         ends=(ImageInspected, InspectionFailed, PollCompleted, PollFailed),

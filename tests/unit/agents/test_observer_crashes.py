@@ -1,0 +1,74 @@
+"""The observer dies, or loses its table: every command still ends once by id, and nothing is told under two ids."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from agents.table import MemoryTable
+from schemas.envelope import Envelope
+from schemas.events import ImageObserved, PollCompleted
+from schemas.facts import ImageInspected
+from schemas.references import Frozen
+from tests.unit.agents.harness import PARTITIONS, until
+from tests.unit.agents.observing import Scene, inspect, observing, poll
+from tests.unit.agents.transferring import start
+from towline.registry import push_image
+
+SITES = ("decided", "effects_acked", "journal_written", "table_written", "acked", "outcome_acked")
+
+
+@pytest_asyncio.fixture
+async def scene() -> AsyncIterator[Scene]:
+    async with observing() as made:
+        yield made
+
+
+async def commands(scene: Scene) -> list[Envelope[Frozen]]:
+    image = await push_image(scene.client, "dev/app", "1.0", [b"layer"])
+    await push_image(scene.client, "dev/app", "1.1", [b"other"])
+    await push_image(scene.client, "dev/tool", "1.0", [b"layer"])
+    made = [inspect("local/dev/app", image.digest), poll("local/dev/app"), poll("local/dev/*")]
+    await scene.command(*made)
+    return made
+
+
+async def assert_told_once_by_id(scene: Scene) -> None:
+    """One inspection; two tags, then three in two repositories, each with its completion."""
+    data = {event.id: event.data for event in await scene.events()}
+    kinds = [type(item) for item in data.values()]
+    assert kinds.count(ImageInspected) == 1
+    assert kinds.count(ImageObserved) == 2 + 3
+    assert kinds.count(PollCompleted) == 1 + 3
+
+
+@pytest.mark.parametrize("hit", [1, 2])
+@pytest.mark.parametrize("site", SITES)
+async def test_a_failure_at_any_step_leaves_every_command_one_end(scene: Scene, site: str, hit: int) -> None:
+    made = await commands(scene)
+    doomed = scene.observer(f"observer.{site}:raise@{hit}")
+    await start(doomed)
+    await until(lambda: bool(doomed.failures), "the failpoint")
+    await doomed.shell.close()
+    second = scene.observer(committed=doomed.acknowledged)
+    await start(second)
+    await scene.all_ended(*made)
+    await second.shell.close()
+    assert second.failures == []
+    await assert_told_once_by_id(scene)
+
+
+async def test_a_table_that_was_lost_looks_at_nothing_again(scene: Scene) -> None:
+    made = await commands(scene)
+    first = scene.observer()
+    await start(first)
+    await scene.all_ended(*made)
+    await first.shell.close()
+    asked, told = len(scene.faults.requests), len(await scene.records())
+    second = scene.observer(table=MemoryTable())
+    await start(second)
+    await until(lambda: len(second.acknowledged) == len(made), "all commands read again")
+    await until(lambda: all(map(second.shell.owns, range(PARTITIONS))), "all partitions taken over")
+    await second.shell.close()
+    assert second.failures == []
+    assert (len(scene.faults.requests), len(await scene.records())) == (asked, told)
