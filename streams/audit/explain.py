@@ -4,8 +4,16 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from schemas.catalogue import type_of
-from schemas.decisions import RuleFinding
-from schemas.events import ImageDeleted, ImagePushed, TransferCompleted, TransferFailed, TransferSkipped
+from schemas.decisions import MANUAL, RuleFinding
+from schemas.events import (
+    ImageDeleted,
+    ImageObserved,
+    ImagePushed,
+    PromotionRequested,
+    TransferCompleted,
+    TransferFailed,
+    TransferSkipped,
+)
 from schemas.outcomes import Outcome
 from schemas.references import Reference
 from streams.audit.trail import Story, decision_of, read_story
@@ -27,6 +35,12 @@ class PolicyExplanation:
     #: when nothing was to be transferred.
     outcome: str | None
     outcome_detail: str | None
+    #: ``enforce``, or ``shadow``: recorded only.
+    mode: str
+    #: The event that led to this verdict.
+    event_id: str
+    #: When the passing of time alone may make another verdict.
+    due_at: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +52,6 @@ class Explanation:
     digest: str | None
     #: One line: how this digest came here.
     came_by: str
-    event_id: str | None
     policies: tuple[PolicyExplanation, ...]
 
 
@@ -49,18 +62,30 @@ async def explain(log: EventLog, reference: Reference) -> Explanation | None:
         LogUnavailableError: the log cannot be reached.
     """
     story = await read_story(log, reference)
-    # A transfer that failed brought nothing here; what the tag has, and how it was judged, came before it.
-    arrivals = [item for item in story.arrivals if not isinstance(item.envelope.data, TransferFailed)]
+    # A transfer that failed, and one that was asked for, brought nothing here.
+    arrivals = [
+        item for item in story.arrivals if not isinstance(item.envelope.data, TransferFailed | PromotionRequested)
+    ]
     if not arrivals:
         return None
     digest, came_by = _arrival(arrivals[-1])
     told = _told_since_change(arrivals)
-    judged = [item for item in story.decisions if decision_of(item).event_id in told]
-    # The last event that led to a verdict: telling the same digest once more is ignored and explains nothing.
-    verdicts = [item for item in judged if decision_of(item).policy is not None] or judged
-    event_id = decision_of(verdicts[-1]).event_id if verdicts else None
-    explained = [item for item in verdicts if decision_of(item).event_id == event_id]
-    return Explanation(str(reference), digest, came_by, event_id, tuple(_policy(item, story) for item in explained))
+    latest = _latest(story, told, digest)
+    return Explanation(str(reference), digest, came_by, tuple(_policy(item, story) for item in latest))
+
+
+def _latest(story: Story, told: set[str], digest: str | None) -> list[Recorded]:
+    """Return the last verdict of each policy on the present digest: a later fact, or time, may change the first."""
+    judged = sorted(
+        (item for item in story.decisions if decision_of(item).digest == digest), key=lambda item: item.record.offset
+    )
+    first = next((n for n, item in enumerate(judged) if decision_of(item).event_id in told), len(judged))
+    latest = {decision_of(item).policy: item for item in judged[first:]}
+    # Telling the same digest once more is ignored, and explains nothing.
+    ignored = latest.pop(None, None)
+    if not latest:
+        return [] if ignored is None else [ignored]
+    return [latest[name] for name in sorted(latest, key=str)]
 
 
 def _told_since_change(arrivals: list[Recorded]) -> set[str]:
@@ -75,7 +100,10 @@ def _arrival(item: Recorded) -> tuple[str | None, str]:
         case ImagePushed() as data:
             return data.digest, f"pushed{f' by {data.actor}' if data.actor else ''} at {item.envelope.time}"
         case TransferCompleted() | TransferSkipped() as data:
-            return data.digest, f"by policy {data.policy} from {data.source} at {item.envelope.time}"
+            mover = "hand" if data.policy == MANUAL else f"policy {data.policy}"
+            return data.digest, f"by {mover} from {data.source} at {item.envelope.time}"
+        case ImageObserved() as data:
+            return data.digest, f"found by a poll at {item.envelope.time}"
         case ImageDeleted():
             return None, f"deleted at {item.envelope.time}"
         case data:
@@ -86,7 +114,7 @@ def _policy(item: Recorded, story: Story) -> PolicyExplanation:
     decision = decision_of(item)
     outcome: str | None = None
     detail: str | None = None
-    if decision.verdict in {"promote", "mirror"}:
+    if decision.verdict in {"promote", "mirror"} and decision.mode == "enforce":
         outcome, detail = _outcome(item.envelope.id, story)
     return PolicyExplanation(
         decision.policy,
@@ -97,6 +125,9 @@ def _policy(item: Recorded, story: Story) -> PolicyExplanation:
         decision.rules,
         outcome,
         detail,
+        decision.mode,
+        decision.event_id,
+        decision.due_at,
     )
 
 

@@ -6,10 +6,19 @@ from typing import cast
 from schemas.catalogue import type_of
 from schemas.commands import CopyImage
 from schemas.decisions import Decision
-from schemas.envelope import Envelope
-from schemas.events import ImageDeleted, ImagePushed, TransferCompleted, TransferFailed, TransferSkipped
+from schemas.events import (
+    ImageDeleted,
+    ImageObserved,
+    ImagePushed,
+    PromotionRequested,
+    TransferCompleted,
+    TransferFailed,
+    TransferSkipped,
+)
+from schemas.facts import ImageInspected
 from schemas.outcomes import Outcome
-from schemas.references import Frozen, Reference, Repository
+from schemas.references import Reference, Repository
+from streams.audit.wording import is_fact, told
 from streams.history import Recorded, recorded_of
 from streams.log import EventLog
 from streams.topics import COMMANDS, DECISIONS, EVENTS
@@ -34,6 +43,8 @@ class Story:
     """Everything that the topics hold about a tag, by kind, each record once."""
 
     arrivals: list[Recorded]
+    #: What was found out about the digests that it had.
+    facts: list[Recorded]
     decisions: list[Recorded]
     commands: list[Recorded]
     outcomes: list[Recorded]
@@ -48,7 +59,8 @@ async def read_story(log: EventLog, reference: Reference) -> Story:
         LogUnavailableError: the log cannot be reached.
     """
     repository = reference.repository
-    arrivals = _once([item async for item in recorded_of(log, EVENTS, [repository]) if _is_about(item, reference)])
+    events = _once([item async for item in recorded_of(log, EVENTS, [repository])])
+    arrivals = [item for item in events if _is_about(item, reference)]
     decisions = _once(
         [
             item
@@ -60,7 +72,17 @@ async def read_story(log: EventLog, reference: Reference) -> Story:
     targets = {decision.target.repository for decision in map(decision_of, decisions) if decision.target is not None}
     commands = await _followed(log, COMMANDS, targets, ids)
     outcomes = await _followed(log, EVENTS, targets, ids)
-    return Story(arrivals, decisions, commands, outcomes)
+    return Story(arrivals, _facts(events, arrivals, repository), decisions, commands, outcomes)
+
+
+def _facts(events: list[Recorded], arrivals: list[Recorded], repository: Repository) -> list[Recorded]:
+    """Return the facts about the digests that a tag had, about their platforms, and about the whole repository."""
+    digests: set[str | None] = {getattr(item.envelope.data, "digest", None) for item in arrivals}
+    about = [item for item in events if is_fact(item) and getattr(item.envelope.data, "repository", None) == repository]
+    for item in about:
+        if isinstance(item.envelope.data, ImageInspected) and item.envelope.data.digest in digests:
+            digests |= {image.digest for image in item.envelope.data.images}
+    return [item for item in about if getattr(item.envelope.data, "digest", None) in digests | {None}]
 
 
 def decision_of(item: Recorded) -> Decision:
@@ -77,7 +99,7 @@ async def trail(log: EventLog, *references: Reference) -> list[TrailEntry]:
     items: list[Recorded] = []
     for reference in references:
         story = await read_story(log, reference)
-        items += [*story.arrivals, *story.decisions, *story.commands, *story.outcomes]
+        items += [*story.arrivals, *story.facts, *story.decisions, *story.commands, *story.outcomes]
     return _causes_first([_entry(item) for item in sorted(_once(items), key=_place)])
 
 
@@ -115,7 +137,7 @@ def _once(items: list[Recorded]) -> list[Recorded]:
 
 def _is_about(item: Recorded, reference: Reference) -> bool:
     match item.envelope.data:
-        case ImagePushed() | ImageDeleted() as data:
+        case ImagePushed() | ImageObserved() | ImageDeleted() | PromotionRequested() as data:
             return data.repository == reference.repository and data.tag == reference.tag
         case TransferCompleted() | TransferSkipped() | TransferFailed() as data:
             return data.target == reference
@@ -137,29 +159,5 @@ def _place(item: Recorded) -> tuple[str, int, int]:
 
 def _entry(item: Recorded) -> TrailEntry:
     envelope = item.envelope
-    caused_by, text = _told(envelope)
+    caused_by, text = told(envelope)
     return TrailEntry(envelope.time, type_of(envelope.data), text, envelope.id, caused_by, item.position)
-
-
-def _told(envelope: Envelope[Frozen]) -> tuple[str | None, str]:
-    match envelope.data:
-        case ImagePushed() as data:
-            return None, f"{envelope.subject} -> {data.digest}{f' by {data.actor}' if data.actor else ''}"
-        case ImageDeleted():
-            return None, f"{envelope.subject} deleted"
-        case Decision() as data:
-            where = f" {data.policy} -> {data.target}" if data.policy else ""
-            return data.event_id, f"{data.verdict}{where} (revision {data.revision}): {data.reason}"
-        case CopyImage() as data:
-            return data.decision_id, f"copy {data.source}@{data.digest} to {data.target}"
-        case TransferCompleted() as data:
-            copied = (
-                f"{data.blobs_copied} blobs copied, {data.blobs_mounted} mounted, {data.blobs_skipped} there already"
-            )
-            return data.command_id, f"{data.target} -> {data.digest} ({copied})"
-        case TransferSkipped() as data:
-            return data.command_id, f"{data.target} has {data.digest} already"
-        case TransferFailed() as data:
-            return data.command_id, f"{data.target} unchanged: {data.cause}: {data.detail}"
-        case _:
-            raise TypeError(f"{type_of(envelope.data)} is not about a tag")

@@ -67,7 +67,9 @@ def print_explanation(explanation: Explanation) -> None:
         say("  not judged yet; is a worker running?" if explanation.digest else "  nothing to judge")
     for policy in explanation.policies:
         name = f"policy {policy.policy}" if policy.policy else "no policy"
-        say(f"  {name} (revision {policy.revision}): {policy.verdict}")
+        shadow = " in shadow: recorded only" if policy.mode == "shadow" else ""
+        due = f", until {policy.due_at} at least" if policy.due_at else ""
+        say(f"  {name} (revision {policy.revision}): {policy.verdict}{due}{shadow}")
         if not policy.rules:
             say(f"    {policy.reason}")
         for rule in policy.rules:

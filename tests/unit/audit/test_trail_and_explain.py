@@ -1,6 +1,8 @@
 """The audit trail and explain, over a log in memory: why a tag did or did not move, and where it came from."""
 
 from schemas.catalogue import decode
+from schemas.commands import CopyImage
+from schemas.descriptors import OCI_MANIFEST
 from schemas.envelope import Envelope
 from schemas.references import Frozen, Reference
 from streams.audit.explain import Explanation, explain
@@ -21,8 +23,10 @@ from tests.support.builders import (
     pushed,
     record_events,
     rule,
+    rule_on,
 )
 from tests.support.checkers import all_records
+from tests.support.facts import overridden, scanned
 from towline.policy.step import MemoryState
 
 PARTITIONS = 3
@@ -48,14 +52,16 @@ class System:
                 folded = fold(self._states[record.partition], record, PARTITIONS)
                 self._states[record.partition].apply(folded.changes)
                 self._folded[record.partition] = record.offset + 1
-                await self.log.append_all([*folded.decisions, *folded.commands])
+                await self.log.append_all([*folded.decisions, *folded.commands, *folded.events])
 
     async def carry_out(self, *, failing: bool = False, time: str | None = None) -> None:
         """End each command; to end one again changes nothing."""
         for record in await all_records(self.log, COMMANDS):
             command = decode(record.value or b"")
+            if not isinstance(command.data, CopyImage):
+                continue
             end = failed if failing else completed
-            await self.record(outcome(end(command.id, command.data), time=time))  # type: ignore[arg-type]
+            await self.record(outcome(end(command.id, command.data), time=time))
 
     async def explain(self, reference: Reference) -> Explanation:
         found = await explain(self.log, reference)
@@ -220,3 +226,52 @@ async def test_the_trail_has_each_record_once_and_each_effect_after_its_cause() 
     assert len(ids) == len(set(ids))
     for entry in entries:
         assert entry.caused_by is None or entry.caused_by in ids[: ids.index(entry.id)]
+
+
+NEEDS_SCAN = published(
+    policy("to-qa", "first/dev/app", "first/qa/app", rule_on("vulnerability_critical", "<=", "0")),
+    policy("try-out", "first/dev/app", "first/other/app", mode="shadow"),
+)
+
+
+async def test_a_verdict_that_a_later_fact_changed_is_explained_with_the_fact_that_changed_it() -> None:
+    system = System()
+    await system.record(NEEDS_SCAN, pushed(str(DEV), "one", media_type=OCI_MANIFEST))
+    held = await system.explain(DEV)
+    assert [(item.policy, item.verdict) for item in held.policies] == [("to-qa", "hold"), ("try-out", "promote")]
+    assert held.policies[0].rules[0].detail == "a scan"
+    scan = scanned(str(DEV.repository), "one", "CVE-1")
+    await system.record(scan)
+    denied = (await system.explain(DEV)).policies[0]
+    assert (denied.verdict, denied.event_id, denied.rules[0].events) == ("deny", scan.id, (scan.id,))
+    override = overridden(str(DEV.repository), "one", "CVE-1")
+    await system.record(override)
+    await system.carry_out()
+    promoted = (await system.explain(DEV)).policies[0]
+    assert (promoted.verdict, promoted.outcome, promoted.event_id) == ("promote", "completed", override.id)
+    assert promoted.rules[0].events == tuple(sorted((scan.id, override.id)))
+
+
+async def test_what_a_shadow_policy_would_do_has_no_outcome() -> None:
+    system = System()
+    await system.record(NEEDS_SCAN, pushed(str(DEV), "one"))
+    shadow = (await system.explain(DEV)).policies[1]
+    assert (shadow.mode, shadow.verdict, shadow.outcome) == ("shadow", "promote", None)
+
+
+async def test_the_trail_tells_the_facts_about_the_digest_and_who_told_them() -> None:
+    system = System()
+    await system.record(
+        NEEDS_SCAN,
+        pushed(str(DEV), "one", media_type=OCI_MANIFEST),
+        scanned(str(DEV.repository), "one", "CVE-1"),
+        scanned(str(DEV.repository), "another", "CVE-2"),
+        overridden(str(DEV.repository), "one", "CVE-1"),
+    )
+    entries = await trail(system.log, DEV)
+    facts = [entry for entry in entries if entry.type in {"scan.completed", "vulnerability.overridden"}]
+    assert [entry.type for entry in facts] == ["scan.completed", "vulnerability.overridden"]
+    assert "found 1 vulnerabilities" in facts[0].text
+    assert "CVE-1 does not count" in facts[1].text
+    decided = [entry.caused_by for entry in entries if entry.type == "decision.made"]
+    assert {fact.id for fact in facts} <= set(decided)

@@ -1,0 +1,130 @@
+"""What the records of a trail say, in one line each, and which of them led to which."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from schemas.catalogue import type_of
+from schemas.commands import CopyImage
+from schemas.decisions import Decision
+from schemas.envelope import Envelope
+from schemas.events import (
+    ImageDeleted,
+    ImageObserved,
+    ImagePushed,
+    PromotionRequested,
+    TransferCompleted,
+    TransferFailed,
+    TransferSkipped,
+)
+from schemas.facts import (
+    ApprovalGranted,
+    ApprovalRevoked,
+    ImageInspected,
+    InspectionFailed,
+    OverrideRevoked,
+    SbomSubmitted,
+    ScanCompleted,
+    SignatureVerified,
+    VulnerabilityOverridden,
+)
+from schemas.references import Actor, Frozen
+from streams.history import Recorded
+
+Said = tuple[str | None, str]
+"""The id of the record that led to it, or None, and the line."""
+
+
+def is_fact(item: Recorded) -> bool:
+    """Tell whether a record says what was found out about an image."""
+    return type(item.envelope.data) in _FACTS
+
+
+def told(envelope: Envelope[Frozen]) -> Said:
+    """Return what a record says.
+
+    Raises:
+        TypeError: it is about no tag.
+    """
+    word = _RECORDS.get(type(envelope.data)) or _FACTS.get(type(envelope.data))
+    if word is None:
+        raise TypeError(f"{type_of(envelope.data)} is not about a tag")
+    return word(envelope, envelope.data)
+
+
+def _by(actor: Actor | None) -> str:
+    return f" by {actor}" if actor else ""
+
+
+def _about(data: Any) -> str:
+    place = data.digest or "every image"
+    carried = getattr(data, "carried_from", None)
+    return f"{place}{f', known from {carried}' if carried else ''}"
+
+
+def _until(data: Any) -> str:
+    return f" until {data.expires_at}" if data.expires_at else ""
+
+
+def _decided(_: Envelope[Frozen], data: Decision) -> Said:
+    where = f" {data.policy} -> {data.target}" if data.policy else ""
+    shadow = " in shadow" if data.mode == "shadow" else ""
+    due = f"; time decides at {data.due_at}" if data.due_at else ""
+    return data.event_id, f"{data.verdict}{where}{shadow} (revision {data.revision}): {data.reason}{due}"
+
+
+def _completed(_: Envelope[Frozen], data: TransferCompleted) -> Said:
+    copied = f"{data.blobs_copied} blobs copied, {data.blobs_mounted} mounted, {data.blobs_skipped} there already"
+    return data.command_id, f"{data.target} -> {data.digest} ({copied})"
+
+
+def _overridden(_: Envelope[Frozen], data: VulnerabilityOverridden) -> Said:
+    where = f" in {data.component}" if data.component else ""
+    return (
+        None,
+        f"{data.vulnerability}{where} does not count in {_about(data)}{_until(data)}{_by(data.actor)}: {data.reason}",
+    )
+
+
+def _inspected(_: Envelope[Frozen], data: ImageInspected) -> Said:
+    platforms = ", ".join(image.platform for image in data.images) or "no platform"
+    return None, f"{_about(data)} is for {platforms}"
+
+
+_RECORDS: Final[Mapping[type[Frozen], Callable[[Envelope[Frozen], Any], Said]]] = {
+    ImagePushed: lambda envelope, data: (None, f"{envelope.subject} -> {data.digest}{_by(data.actor)}"),
+    ImageObserved: lambda envelope, data: (data.command_id, f"{envelope.subject} -> {data.digest} found by a poll"),
+    ImageDeleted: lambda envelope, _: (None, f"{envelope.subject} deleted"),
+    PromotionRequested: lambda _, data: (None, f"{data.actor} asks for {data.digest} at {data.target}"),
+    Decision: _decided,
+    CopyImage: lambda _, data: (data.decision_id, f"copy {data.source}@{data.digest} to {data.target}"),
+    TransferCompleted: _completed,
+    TransferSkipped: lambda _, data: (data.command_id, f"{data.target} has {data.digest} already"),
+    TransferFailed: lambda _, data: (data.command_id, f"{data.target} unchanged: {data.cause}: {data.detail}"),
+}
+
+_FACTS: Final[Mapping[type[Frozen], Callable[[Envelope[Frozen], Any], Said]]] = {
+    ImageInspected: _inspected,
+    InspectionFailed: lambda _, data: (data.command_id, f"{data.digest} not inspected: {data.cause}: {data.detail}"),
+    ScanCompleted: lambda _, data: (
+        None,
+        f"{data.scanner} found {len(data.vulnerabilities)} vulnerabilities in {_about(data)}{_by(data.actor)}",
+    ),
+    SbomSubmitted: lambda _, data: (
+        None,
+        f"{data.format} lists {len(data.components)} components of {_about(data)}{_by(data.actor)}",
+    ),
+    SignatureVerified: lambda _, data: (None, f"{_about(data)} is signed with {data.key}"),
+    VulnerabilityOverridden: _overridden,
+    OverrideRevoked: lambda _, data: (
+        None,
+        f"{data.vulnerability} counts again in {_about(data)}{_by(data.actor)}: {data.reason}",
+    ),
+    ApprovalGranted: lambda _, data: (
+        None,
+        f"{data.actor} approved {data.digest} for {data.policy}{_until(data)}: {data.comment}".rstrip(": "),
+    ),
+    ApprovalRevoked: lambda _, data: (
+        None,
+        f"the approval of {data.approver} for {data.policy} was revoked{_by(data.actor)}: {data.comment}".rstrip(": "),
+    ),
+}
