@@ -1,19 +1,23 @@
 """The observer dies, or loses its table: every command still ends once by id, and nothing is told under two ids."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 import pytest_asyncio
 
+from agents.observer import Observation
 from agents.table import MemoryTable
+from schemas.commands import InspectImage, PollRepository
 from schemas.envelope import Envelope
 from schemas.events import ImageObserved, PollCompleted
 from schemas.facts import ImageInspected
 from schemas.references import Frozen
+from tests.support.signing import Signer, payload_for, push_signatures
 from tests.unit.agents.harness import PARTITIONS, until
 from tests.unit.agents.observing import Scene, inspect, observing, poll
 from tests.unit.agents.transferring import start
-from towline.registry import push_image
+from towline.registry import Attempts, push_image
+from towline.registry.signatures import load_key
 
 SITES = ("decided", "effects_acked", "journal_written", "table_written", "acked", "outcome_acked")
 
@@ -72,3 +76,31 @@ async def test_a_table_that_was_lost_looks_at_nothing_again(scene: Scene) -> Non
     await second.shell.close()
     assert second.failures == []
     assert (len(scene.faults.requests), len(await scene.records())) == (asked, told)
+
+
+async def told(scene: Scene, command: Envelope[InspectImage] | Envelope[PollRepository]) -> dict[str, Frozen]:
+    """What one run of a command tells, by id, without a worker around it."""
+    events: list[Envelope[Frozen]] = []
+
+    async def record(some: Sequence[Envelope[Frozen]]) -> None:
+        events.extend(some)
+
+    observation = Observation(scene.registries, scene.keys, Attempts())
+    events.append(await observation.carry_out(command.id, command.data, record))
+    assert len({event.id for event in events}) == len(events)
+    return {event.id: event.data for event in events}
+
+
+async def test_a_command_that_is_carried_out_twice_tells_the_same_under_the_same_ids(scene: Scene) -> None:
+    key = Signer.make()
+    scene.keys = {"release": load_key("release", key.pem)}
+    image = await push_image(scene.client, "dev/app", "1.0", [b"layer"])
+    await push_signatures(scene.client, "dev/app", image, key.sign(payload_for(image.digest)))
+    look, ask = inspect("local/dev/app", image.digest), poll("local/dev/*")
+    assert [len(await told(scene, command)) for command in (look, ask)] == [2, 3]
+    assert await told(scene, look) == await told(scene, look)
+    first = await told(scene, ask)
+    assert await told(scene, ask) == first
+    await push_image(scene.client, "dev/app", "1.0", [b"moved in between"])
+    second = await told(scene, ask)
+    assert len(second.keys() - first.keys()) == 1, "another digest is another observation"
