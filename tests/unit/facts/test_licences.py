@@ -21,7 +21,7 @@ from towline.facts.licences import licences_of
         ("GPL-2.0-only WITH Classpath-exception-2.0", (("GPL-2.0-only WITH Classpath-exception-2.0",),)),
         ("LicenseRef-ours OR MIT", (("LicenseRef-ours",), ("MIT",))),
         # On no list of SPDX, whatever a library takes it for.
-        ("LicenseRef-PublicDomain", (("LicenseRef-PublicDomain",),)),
+        ("LicenseRef-MIT-Bootstrap", (("LicenseRef-MIT-Bootstrap",),)),
         ("public-domain and GPL-2", (("GPL-2", "public-domain"),)),
     ],
 )
@@ -29,7 +29,7 @@ def test_an_expression_is_alternatives(text: str, expected: tuple[tuple[str, ...
     assert licences_of([text]) == expected
 
 
-@pytest.mark.parametrize("name", ["GPL v2", "MIT/X11", "see COPYING", "MIT AND", "(", "()", "( or", "WITH", "©"])
+@pytest.mark.parametrize("name", ["GPL v2", "MIT/X11", "see COPYING", "MIT AND", "(", "()", "( or foo", "WITH", "©"])
 def test_a_name_that_is_no_expression_stays_as_it_is(name: str) -> None:
     assert licences_of([f" {name} "]) == ((name,),)
 

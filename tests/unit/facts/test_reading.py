@@ -1,6 +1,5 @@
 """Reports are recognised, bounded, and refused with the place of what is wrong."""
 
-import json
 from typing import Any
 
 import pytest
@@ -98,8 +97,6 @@ def test_members_that_nobody_knows_are_the_business_of_the_tool(name: str) -> No
     assert read(document(name) | {"later": {"versions": ["have", 1.5]}}) == read_report(content(name))
 
 
-def test_a_million_names_are_read_or_refused() -> None:
+def test_a_million_members_that_nobody_knows_do_no_harm() -> None:
     names = {f"n{number}": number for number in range(1_000_000)}
-    with pytest.raises(UnusableInputError, match="no report that is known"):
-        read_report(json.dumps(names).encode())
     assert read(document("trivy") | names) == read_report(content("trivy"))

@@ -66,10 +66,15 @@ def test_an_image_without_packages_has_no_vulnerabilities(results: Any) -> None:
     assert report.vulnerabilities == ()
 
 
-@pytest.mark.parametrize("results", [[], [{"Target": "/app/key.pem", "Class": "secret"}]])
-def test_a_report_that_looked_for_no_vulnerabilities_is_not_taken_for_a_clean_one(results: Any) -> None:
+SECRETS = [{"Target": "/app/key.pem", "Class": "secret"}]
+
+
+@pytest.mark.parametrize(
+    ("results", "system"), [([], {"Family": "debian"}), (SECRETS, {"Family": "debian"}), (SECRETS, None)]
+)
+def test_a_report_that_looked_for_no_vulnerabilities_is_not_taken_for_a_clean_one(results: Any, system: Any) -> None:
     with pytest.raises(UnusableInputError, match="--scanners vuln"):
-        changed("trivy", lambda value: value.update(Results=results))
+        changed("trivy", lambda value: (value.update(Results=results), value["Metadata"].update(OS=system)))
 
 
 @pytest.mark.parametrize("kind", ["filesystem", "repository", "vm"])
@@ -129,6 +134,20 @@ def test_a_report_of_harbor_is_read(name: str) -> None:
         ("CVE-2019-1549", "negligible", 50, "libssl3", "3.0.15-1"),
         ("CVE-2024-3094", "critical", 100, "liblzma5", "5.6.0-1"),
     ]
+
+
+def test_the_score_that_harbor_prefers_comes_after_that_of_nvd() -> None:
+    def prefer(value: dict[str, Any]) -> None:
+        value["vulnerabilities"][0]["preferred_cvss"].update(score_v3=8.1)
+
+    chosen = changed("harbor", prefer).vulnerabilities
+    assert chosen is not None
+    assert chosen[1].score_tenths == 100
+
+
+def test_the_artifact_of_a_report_of_harbor_is_the_image() -> None:
+    elsewhere = changed("harbor", lambda value: value["vulnerabilities"][0].update(artifact_digests=[INDEX]))
+    assert elsewhere.digests == (MANIFEST,)
 
 
 def test_a_report_of_harbor_without_findings_is_clean() -> None:
