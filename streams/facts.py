@@ -231,7 +231,10 @@ async def require_policy(log: EventLog, name: str) -> None:
     names = [policy.name for policy in found.policies.policies]
     if name not in names:
         known = ", ".join(names[:20]) or "none"
-        raise MisuseError(f"no policy {shown(name)} in revision {found.revision}; there are: {known}")
+        raise MisuseError(
+            f"no policy {shown(name)} in revision {found.revision}; there are: {known}. Bring one into force with "
+            "`towline policy apply`"
+        )
 
 
 async def record(log: EventLog, event: Envelope[Frozen]) -> Position:
