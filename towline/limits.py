@@ -170,3 +170,23 @@ parallel_poll_count: Final = 4
 #: narrower source.
 poll_tag_count: Final = 100_000
 poll_repository_count: Final = 10_000
+
+# -- Policy files -----------------------------------------------------------------------------------------------------
+
+#: Values of one policy file, those that aliases repeat counted each time: ten thousand policies have some hundred
+#: thousand, and a few lines of aliases of aliases would have millions.
+policy_file_value_count: Final = 2_000_000
+
+#: Nesting of a policy file; policies need six levels.
+policy_file_depth: Final = 32
+
+#: Repositories that the check follows chains through. Exact policies have as many as there are policies; globs in
+#: layers can multiply them without end.
+policy_chain_count: Final = 200_000
+
+#: Pairs of policies that the check compares. Only those are compared whose targets begin and end alike, so that ten
+#: thousand ordinary policies need about as many.
+policy_pair_count: Final = 2_000_000
+
+#: How long one question of an access check may take; a person waits for it.
+access_check_seconds: Final = 30.0

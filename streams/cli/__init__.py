@@ -9,6 +9,7 @@ from streams.cli.events import app as event_app
 from streams.cli.facts import app as scan_app
 from streams.cli.facts import approve, override, promote
 from streams.cli.policies import app as policy_app
+from streams.cli.registry import app as registry_app
 from streams.cli.replay import app as replay_app
 from streams.cli.run import gateway, up, worker
 from streams.cli.topics import app as topics_app
@@ -32,6 +33,7 @@ app.add_typer(topics_app, name="topics")
 app.add_typer(policy_app, name="policy")
 app.add_typer(event_app, name="event")
 app.add_typer(scan_app, name="scan")
+app.add_typer(registry_app, name="registry")
 app.add_typer(replay_app, name="replay")
 app.add_typer(audit_app, name="audit")
 

@@ -1,7 +1,7 @@
 """A client for one registry (OCI distribution specification 1.1): the requests that a copy is made of."""
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -256,7 +256,7 @@ class RegistryClient:
         async with self._exchange.send("DELETE", upload.location, scopes=scopes, what=what, accept={200, 202, 204}):
             pass
 
-    async def list_tags(self, repository: str) -> AsyncIterator[str]:
+    async def list_tags(self, repository: str) -> AsyncGenerator[str, None]:
         """Yield the tags of a repository, in the registry's order.
 
         Raises:
@@ -269,7 +269,7 @@ class RegistryClient:
             for tag in names(page.content, "tags", what):
                 yield tag
 
-    async def list_repositories(self) -> AsyncIterator[str]:
+    async def list_repositories(self) -> AsyncGenerator[str, None]:
         """Yield the repositories of the registry, in its order.
 
         Raises:
