@@ -1,15 +1,10 @@
 """The main job by the command line: real registries, real webhooks, Apache Kafka, and the log replayed elsewhere."""
 
-import asyncio
 import json
 import os
-import socket
-import sys
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -19,13 +14,13 @@ from streams.topics import EVENTS
 from tests.support.brokers import BrokerUnderTest
 from tests.support.distribution import Endpoint, distribution
 from tests.support.images import assert_complete, push_platforms
-from tests.support.system import STEP_SECONDS, System, pushed, system
+from tests.support.stage import HOOK_TOKEN, Stage, free_port, stage
+from tests.support.system import pushed
 from tests.support.waiting import eventually
-from towline.registry import Registries, push_image
+from towline.registry import push_image
 
 pytestmark = [pytest.mark.kafka, pytest.mark.distribution, pytest.mark.asyncio(loop_scope="module")]
 
-HOOK_TOKEN = "a secret between registry and gateway"
 POLICIES = {
     "policies": [
         {
@@ -41,38 +36,9 @@ POLICIES = {
 GUARD = Path(__file__).parents[1] / "support" / "guard"
 
 
-@dataclass
-class Stage:
-    one: System
-    registries: Registries
-    broker: BrokerUnderTest
-
-    async def towline(self, *arguments: str, **environment: str) -> tuple[int, str, str]:
-        """Run a command; return its exit code, standard output and standard error."""
-        process = await asyncio.create_subprocess_exec(
-            str(Path(sys.executable).parent / "towline"),
-            *arguments,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=self.one.environment(**environment),
-        )
-        async with asyncio.timeout(STEP_SECONDS):
-            out, err = await process.communicate()
-        assert process.returncode is not None
-        return process.returncode, out.decode(), err.decode()
-
-    async def explained(self, reference: str) -> dict[str, Any]:
-        _, out, _ = await self.towline("explain", reference, "--json")
-        found: dict[str, Any] = json.loads(out)
-        return found
-
-
 @pytest.fixture(scope="module")
 def gateway_port() -> int:
-    # The registry has to know the gateway's address before either of them runs.
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    return free_port()
 
 
 @pytest.fixture(scope="module")
@@ -82,31 +48,15 @@ def two_registries(gateway_port: int) -> Iterator[dict[str, dict[str, str]]]:
         yield {"first": {"url": first}, "second": {"url": second}}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(
+@pytest_asyncio.fixture(scope="module", loop_scope="module", name="stage")
+async def running(
     module_broker: BrokerUnderTest,
     two_registries: dict[str, dict[str, str]],
     gateway_port: int,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Stage]:
-    folder = tmp_path_factory.mktemp("main-job")
-    hooks = {"first": {"registry": "first", "dialect": "distribution", "token": "env:HOOK_TOKEN"}}
-    async with (
-        system(module_broker.bootstrap, folder, registries=two_registries, hooks=hooks) as one,
-        Registries(one.settings.registries) as registries,
-    ):
-        with (folder / "up.log").open("wb") as sink:
-            up = await asyncio.create_subprocess_exec(
-                str(Path(sys.executable).parent / "towline"),
-                "up",
-                stderr=sink,
-                env=one.environment(HOOK_TOKEN=HOOK_TOKEN, TOWLINE_GATEWAY_PORT=str(gateway_port)),
-            )
-        try:
-            yield Stage(one, registries, module_broker)
-        finally:
-            up.terminate()
-            assert await asyncio.wait_for(up.wait(), 60) == 0, (folder / "up.log").read_text()[-3000:]
+    async with stage(module_broker, tmp_path_factory.mktemp("main-job"), two_registries, gateway_port) as built:
+        yield built
 
 
 async def test_policies_are_checked_before_they_are_applied(stage: Stage, tmp_path: Path) -> None:

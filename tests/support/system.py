@@ -153,14 +153,19 @@ def pushed_image(data: ImagePushed, seed: str) -> Envelope[ImagePushed]:
 
 @asynccontextmanager
 async def system(
-    bootstrap: str, folder: Path, *, registries: Mapping[str, Mapping[str, Any]], hooks: Mapping[str, Any] | None = None
+    bootstrap: str,
+    folder: Path,
+    *,
+    registries: Mapping[str, Mapping[str, Any]],
+    hooks: Mapping[str, Any] | None = None,
+    tick_seconds: float = 1,
 ) -> AsyncIterator[System]:
     """Create the topics and settings of a system on an empty broker; its workers are killed on leaving."""
     document: dict[str, Any] = {
         "kafka": {"bootstrap": bootstrap, "partitions": PARTITIONS},
         "registries": dict(registries),
         "hooks": dict(hooks or {}),
-        "worker": {"session_timeout_seconds": 6, "tick_seconds": 1},
+        "worker": {"session_timeout_seconds": 6, "tick_seconds": tick_seconds},
         "gateway": {"port": 0},
         "data_dir": str(folder / "data"),
     }
