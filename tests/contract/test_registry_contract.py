@@ -6,24 +6,32 @@ from dataclasses import dataclass
 
 import pytest
 
-from schemas.descriptors import OCI_MANIFEST, Descriptor
+from schemas.descriptors import OCI_INDEX, OCI_MANIFEST, Descriptor
 from schemas.events import TransferCompleted, TransferSkipped
+from schemas.patterns import SourcePattern
+from schemas.references import Repository
 from streams.local_registry import LocalRegistry
 from streams.serving import serving
 from tests.support.distribution import distribution
 from tests.support.images import (
     assert_complete,
     copy_command,
+    entry,
     push_docker_index,
     push_index,
     push_manifest_of,
+    push_multi_platform,
     push_platforms,
+    push_referrer,
 )
 from towline.failpoints import Failpoints
 from towline.registry import CopyEngine, Registries, RegistryClient, carry_out, push_image
+from towline.registry.access import check_access
 from towline.registry.blobs import digest_of
 from towline.registry.errors import ContentMissingError, DigestMismatchError, NotFoundError
 from towline.registry.images import push_blob, push_manifest
+from towline.registry.inspect import inspect_image
+from towline.registry.referrers import fallback_tag, find_attached
 from towline.settings import RegistrySettings
 
 
@@ -124,6 +132,53 @@ async def test_all_tags_are_listed(registry: Contract) -> None:
     found = [tag async for tag in registry.client.list_tags("team/app")]
     assert len(found) == 121
     assert set(found) == tags | {"first"}
+
+
+async def test_all_repositories_are_listed(registry: Contract) -> None:
+    names = {f"team/app-{number}" for number in range(120)} | {"deep/er/app"}
+    for name in sorted(names):
+        await push_image(registry.client, name, "1.0", [b"one"])
+    found = [name async for name in registry.client.list_repositories()]
+    assert len(found) == len(names)
+    assert set(found) == names
+
+
+async def test_what_a_tag_points_to_is_told_with_its_type_and_size(registry: Contract) -> None:
+    image = await push_image(registry.client, "team/app", "1.0", [b"one"])
+    named = await registry.client.look_up("team/app", "1.0")
+    assert (named.digest, named.media_type, named.size) == (image.digest, OCI_MANIFEST, image.size)
+
+
+async def test_what_belongs_to_an_image_is_found_in_every_place_and_copied(registry: Contract) -> None:
+    client = registry.client
+    image = await push_image(client, "dev/app", "1.0", [b"layer"])
+    report = await push_referrer(client, "dev/app", image, "report")
+    content = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry(report)]}).encode()
+    await push_manifest(client, "dev/app", fallback_tag(image.digest), content, OCI_INDEX)
+    signature = await push_manifest_of(client, "dev/app", f"{fallback_tag(image.digest)}.sig", [])
+    found = await find_attached(client, "dev/app", image.digest)
+    assert set(found.digests) == {report.digest, signature.digest}
+    engine = CopyEngine(registry.registries, Failpoints())
+    await engine.copy(copy_command("one/dev/app:1.0", image.digest, "one/qa/app:1.0"))
+    copied = await find_attached(client, "qa/app", image.digest)
+    assert set(copied.digests) == set(found.digests)
+    assert set(copied.tags) == set(found.tags)
+
+
+async def test_an_inspection_says_the_same_of_the_same_image(registry: Contract) -> None:
+    index, images = await push_multi_platform(registry.client, "dev/app", "1.0", "linux/amd64", "linux/arm64")
+    inspected = await inspect_image(registry.client, Repository.parse("one/dev/app"), index.digest)
+    assert {image.platform: image.digest for image in inspected.images} == {
+        platform: image.digest for platform, image in images.items()
+    }
+
+
+async def test_a_check_of_access_leaves_nothing(registry: Contract) -> None:
+    await push_image(registry.client, "dev/app", "1.0", [b"layer"])
+    sources = [SourcePattern.parse("one/dev/app"), SourcePattern.parse("one/dev/*")]
+    found = await check_access(registry.registries, sources, [Repository.parse("one/qa/app")])
+    assert all(access.is_fine for access in found), found
+    assert [name async for name in registry.client.list_repositories()] == ["dev/app"]
 
 
 async def test_odd_spacing_and_member_order_survive(registry: Contract) -> None:
