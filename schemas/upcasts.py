@@ -19,7 +19,8 @@ def as_they_were(data: dict[str, Any]) -> dict[str, Any]:
     chosen = data.get("set")
     if not isinstance(chosen, dict) or not isinstance(chosen.get("policies"), list):
         return data
-    policies = [{**policy, "referrers": False} if isinstance(policy, dict) else policy for policy in chosen["policies"]]
+    then = {"referrers": False, "initial_evaluation": False}
+    policies = [{**policy, **then} if isinstance(policy, dict) else policy for policy in chosen["policies"]]
     return {**data, "set": {**chosen, "policies": policies}}
 
 

@@ -7,15 +7,14 @@ import pytest
 from schemas.catalogue import EVENT_TYPES, encode
 from schemas.decisions import Decision
 from schemas.envelope import Envelope
-from schemas.events import ImageDeleted
-from schemas.references import Frozen, Repository
+from schemas.examples import EXAMPLES
+from schemas.references import Frozen
 from tests.support.builders import (
     arrived,
     at,
     command,
     deleted,
     digest,
-    envelope,
     failed,
     outcome,
     policy,
@@ -29,7 +28,7 @@ from tests.support.builders import (
 from towline import limits
 from towline.policy.evolve import evolve
 from towline.policy.plan import plan
-from towline.policy.state.values import CLOCK_KEY
+from towline.policy.state.values import CLOCK_KEY, Draft
 from towline.policy.step import MemoryState, Step
 
 STABLE = rule("ends-with", "-stable")
@@ -211,27 +210,12 @@ def test_a_proposal_that_skips_a_revision_is_refused() -> None:
     assert [step.announcements[0].data.revision for step in steps] == [1, 2]
 
 
-def examples() -> dict[str, Envelope[Frozen]]:
-    copy = command("local/dev/app:1", "local/qa/app:1", "one")
-    by_digest = ImageDeleted(repository=Repository.parse("local/dev/app"), digest=digest("one"))
-    return {
-        "image.pushed": pushed("local/dev/app:1", "one"),
-        "image.deleted": envelope(by_digest, subject="local/dev/app", key="by digest"),
-        "policy.proposed": proposed(TO_QA),
-        "policy.published": published(TO_QA),
-        "clock.ticked": ticked(1),
-        "transfer.completed": arrived("local/qa/app:1", "one", hops=1),
-        "transfer.skipped": outcome(skipped(copy.id, copy.data)),
-        "transfer.failed": outcome(failed(copy.id, copy.data)),
-    }
-
-
 @pytest.mark.parametrize("type_", EVENT_TYPES)
 def test_every_type_of_event_has_a_branch_whose_changes_are_absolute(type_: str) -> None:
-    event = examples()[type_]
+    draft = Draft(MemoryState())
+    evolve(draft, EXAMPLES[type_])
     state = MemoryState()
-    changes = evolve(state, event)
-    state.apply(changes)
+    state.apply(draft.changes)
     before = dict(state.values)
-    state.apply(changes)
+    state.apply(draft.changes)
     assert state.values == before

@@ -33,7 +33,7 @@ async def evaluate(log: MemoryLog, *, partitions_told: int = PARTITIONS) -> None
         except UnusableInputError:
             continue
         state.apply(folded.changes)
-        await log.append_all([append for append in folded.announcements if (append.partition or 0) < partitions_told])
+        await log.append_all([append for append in folded.events if (append.partition or 0) < partitions_told])
 
 
 @asynccontextmanager
