@@ -1,5 +1,6 @@
 """What an event makes it necessary to judge."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from schemas.references import Reference
@@ -23,6 +24,18 @@ class Agenda:
     tasks: tuple[Task, ...] = ()
     ignored: Reference | None = None
     reason: str = ""
+    #: A person asked for an image at a target: no policy judges.
+    is_requested: bool = False
 
 
 NOTHING = Agenda()
+
+
+def merge_tasks(tasks: Iterable[Task]) -> tuple[Task, ...]:
+    """Return one task for each tag: a timer and a sweep may come to the same one."""
+    merged: dict[Reference, Task] = {}
+    for task in tasks:
+        known = merged.get(task.reference, task)
+        both = None if known.policies is None or task.policies is None else known.policies | task.policies
+        merged[task.reference] = Task(task.reference, both, known.is_new or task.is_new)
+    return tuple(merged.values())

@@ -29,14 +29,16 @@ def arrive(draft: Draft, event: Envelope[Frozen]) -> Agenda:
     if tag.digest != arrival.digest:
         forget_waiting(draft, reference, tag)
     _note_image(draft, event, arrival)
-    is_same = agenda.ignored is not None and tag.digest == arrival.digest
+    is_same = tag.digest == arrival.digest
+    # A webhook about our own transfer knows neither how long the chain is nor who began it.
+    is_nearer = is_same and arrival.hops <= tag.hops
     TagState(
         digest=arrival.digest,
         revision=RevisionState.read(draft).revision,
-        hops=arrival.hops,
+        hops=tag.hops if is_nearer else arrival.hops,
         recent=remember(tag, event),
         updated_at=event.time,
-        pushed_by=arrival.pushed_by,
+        pushed_by=tag.pushed_by if is_nearer else arrival.pushed_by,
         pending=tag.pending if is_same else {},
     ).write(draft, reference)
     return agenda

@@ -22,6 +22,8 @@ def decide(draft: Draft, event: Envelope[Frozen], agenda: Agenda) -> tuple[Envel
     and an event that can change no verdict, yield none.
     """
     if isinstance(event.data, PromotionRequested):
+        if not agenda.is_requested:
+            return ()
         return (record(event, _requested(draft, event, event.data), is_arrival=True),)
     if agenda.ignored is not None:
         return (record(event, _ignored(draft, event, agenda.ignored, agenda.reason), is_arrival=True),)

@@ -31,10 +31,10 @@ from schemas.facts import (
 )
 from schemas.references import Frozen
 from towline import limits
-from towline.policy.agenda import NOTHING, Agenda, Task
+from towline.policy.agenda import NOTHING, Agenda, Task, merge_tasks
 from towline.policy.arriving import arrive, delete
 from towline.policy.index import policies_in_force
-from towline.policy.learning import learn, learn_for_repository
+from towline.policy.learning import learn, learn_for_repository, request
 from towline.policy.publish import is_accepted
 from towline.policy.state.images import polled_key
 from towline.policy.state.tags import TagState
@@ -77,7 +77,7 @@ def _publish(draft: Draft, event: Event) -> Agenda:
     draft.put(REVISION_KEY, {"revision": data.revision, "digest": data.set.digest})
     draft.put(POLICIES_KEY, data.set.model_dump(mode="json"))
     begin_initial_evaluation(draft, before)
-    return Agenda(tuple(next_tasks(draft)))
+    return Agenda(merge_tasks(next_tasks(draft)))
 
 
 def _tick(draft: Draft, event: Event) -> Agenda:
@@ -92,12 +92,13 @@ def _tick(draft: Draft, event: Event) -> Agenda:
         due = {name for name, item in pending.items() if item.due_at is not None and item.due_at <= data.now}
         if due:
             tasks.append(Task(reference, frozenset(due)))
-    return Agenda((*tasks, *next_tasks(draft)))
+    return Agenda(merge_tasks([*tasks, *next_tasks(draft)]))
 
 
 def _note_poll(draft: Draft, event: Event) -> Agenda:
-    if isinstance(event.data, PollCompleted) and event.data.repository is not None:
-        draft.put(polled_key(event.data.repository), {"at": event.time})
+    repository = event.data.repository if isinstance(event.data, PollCompleted) else None
+    if repository is not None and draft.get(polled_key(repository)) is None:
+        draft.put(polled_key(repository), {"at": event.time})
     return NOTHING
 
 
@@ -128,7 +129,6 @@ BRANCHES: Final[Mapping[type[Any], Callable[[Draft, Event], Agenda]]] = {
     PollCompleted: _note_poll,
     # The next poll of the interval asks again.
     PollFailed: _nothing,
-    # It is decided, and changes nothing by itself: its transfer's outcome will.
-    PromotionRequested: _nothing,
+    PromotionRequested: request,
 }
 """One branch for each type of event."""

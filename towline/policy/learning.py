@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from schemas.envelope import Envelope
+from schemas.events import PromotionRequested
 from schemas.facts import (
     ApprovalGranted,
     ApprovalRevoked,
@@ -18,7 +19,7 @@ from schemas.facts import (
 )
 from schemas.references import Frozen, Reference, Repository
 from towline import limits
-from towline.policy.agenda import NOTHING, Agenda, Task
+from towline.policy.agenda import NOTHING, Agenda, Task, merge_tasks
 from towline.policy.index import (
     APPROVAL,
     INSPECTION,
@@ -33,10 +34,9 @@ from towline.policy.state.images import (
     WHOLE,
     FactsState,
     ImageState,
+    RepositoryOverrides,
     override_name,
-    overrides_key,
     report_key,
-    repository_overrides,
 )
 from towline.policy.state.tags import TagState
 from towline.policy.state.values import Draft, Value
@@ -65,8 +65,7 @@ def learn(draft: Draft, event: Envelope[Frozen]) -> Agenda:
     learned = _learned(draft, event, facts)
     if learned is None:
         return NOTHING
-    recent = (*facts.recent, event.id)[-limits.recent_event_count :]
-    replace(learned, recent=recent).write(draft, data.repository, data.digest)
+    replace(learned, recent=_remembered(facts.recent, event)).write(draft, data.repository, data.digest)
     policy = data.policy if isinstance(data, ApprovalGranted | ApprovalRevoked) else None
     return Agenda(tuple(_waiting(draft, data.repository, data.digest, _KINDS[type(data)], policy)))
 
@@ -76,10 +75,25 @@ def learn_for_repository(draft: Draft, event: Envelope[Frozen]) -> Agenda:
     data = event.data
     if not isinstance(data, VulnerabilityOverridden | OverrideRevoked) or data.digest is not None:
         return learn(draft, event)
-    overrides = dict(repository_overrides(draft, data.repository))
-    draft.put(overrides_key(data.repository), _overridden(overrides, event))
+    known = RepositoryOverrides.read(draft, data.repository)
+    overrides = None if event.id in known.recent else _overridden(known.overrides, event)
+    if overrides is None:
+        return NOTHING
+    RepositoryOverrides(overrides, _remembered(known.recent, event)).write(draft, data.repository)
     begin_override_sweep(draft, data.repository)
-    return Agenda(tuple(next_tasks(draft)))
+    return Agenda(merge_tasks(next_tasks(draft)))
+
+
+def request(draft: Draft, event: Envelope[Frozen]) -> Agenda:
+    """Note that a person asked for an image at a target; it changes nothing else, its transfer's outcome will."""
+    data = event.data
+    if not isinstance(data, PromotionRequested):
+        return NOTHING
+    facts = FactsState.read(draft, data.repository, data.digest)
+    if event.id in facts.recent:
+        return NOTHING
+    replace(facts, recent=_remembered(facts.recent, event)).write(draft, data.repository, data.digest)
+    return Agenda(is_requested=True)
 
 
 def _learned(draft: Draft, event: Envelope[Frozen], facts: FactsState) -> FactsState | None:
@@ -98,13 +112,20 @@ def _learned(draft: Draft, event: Envelope[Frozen], facts: FactsState) -> FactsS
         case SbomSubmitted() as data:
             return _reported(draft, event, facts, "sbom", data)
         case SignatureVerified() as data:
+            if data.carried_from is not None and data.key in facts.signatures:
+                return None
             return replace(facts, signatures={**facts.signatures, data.key: event.id})
         case VulnerabilityOverridden() | OverrideRevoked():
-            return replace(facts, overrides=_overridden(dict(facts.overrides), event))
+            overrides = _overridden(facts.overrides, event)
+            return None if overrides is None else replace(facts, overrides=overrides)
         case ApprovalGranted() | ApprovalRevoked():
             return replace(facts, approvals=_approved(facts.approvals, event))
         case data:
             raise TypeError(f"{event.subject} tells no fact about a digest")
+
+
+def _remembered(recent: tuple[str, ...], event: Envelope[Frozen]) -> tuple[str, ...]:
+    return (*recent, event.id)[-limits.recent_event_count :]
 
 
 def _stored(event: Envelope[Frozen]) -> Value:
@@ -123,19 +144,26 @@ def _reported(
     key = report_key(kind, data.repository, data.digest, platform)
     if _is_outranked(data.carried_from, draft.get(key)):
         return None
+    newest = facts.newest.get(kind, platform)
+    if not _is_outranked(data.carried_from, draft.get(report_key(kind, data.repository, data.digest, newest))):
+        newest = platform
     draft.put(key, _stored(event))
+    facts = replace(facts, newest={**facts.newest, kind: newest})
     if kind == "scan":
         return replace(facts, scans={**facts.scans, platform: event.id})
     return replace(facts, sboms={**facts.sboms, platform: event.id})
 
 
-def _overridden(overrides: dict[str, Value], event: Envelope[Frozen]) -> dict[str, Value]:
+def _overridden(known: Mapping[str, Value], event: Envelope[Frozen]) -> Mapping[str, Value] | None:
+    """Return the overrides with one more, or one less; None when nothing comes of it."""
     data = event.data
     if isinstance(data, VulnerabilityOverridden):
-        overrides[override_name(data.vulnerability, data.component)] = _stored(event)
-    elif isinstance(data, OverrideRevoked):
-        overrides.pop(override_name(data.vulnerability, data.component), None)
-    return overrides
+        name = override_name(data.vulnerability, data.component)
+        return None if _is_outranked(data.carried_from, known.get(name)) else {**known, name: _stored(event)}
+    if isinstance(data, OverrideRevoked):
+        revoked = override_name(data.vulnerability, data.component)
+        return {name: item for name, item in known.items() if name != revoked}
+    return None
 
 
 def _approved(

@@ -13,14 +13,14 @@ from schemas.patterns import SourcePattern
 from schemas.policies import CopyOptions
 from schemas.references import Frozen, Repository
 from towline.policy.agenda import Agenda
-from towline.policy.arrival import arrival_of, attached_to
+from towline.policy.arrival import attached_to
 from towline.policy.index import INSPECTION, SIGNATURE, PolicyIndex, policies_in_force
 from towline.policy.judge import DECISION_SOURCE
 from towline.policy.publish import is_accepted
 from towline.policy.rules.spans import parse_span
 from towline.policy.state.images import FactsState, ImageState
 from towline.policy.state.tags import TagState
-from towline.policy.state.values import Draft, StateView, accepted_revision
+from towline.policy.state.values import Draft, StateView, accepted_revision, clock
 from towline.policy.sweep import new_or_changed
 
 #: When each source was last asked what it has: ``{SOURCE: instant}``. Only in the partition that takes proposals.
@@ -58,11 +58,10 @@ def plan(decision: Envelope[Decision]) -> tuple[Envelope[CopyImage], ...]:
 def inspections(draft: Draft, event: Envelope[Frozen], agenda: Agenda) -> tuple[Envelope[InspectImage], ...]:
     """Return the commands to find out what the policies of the new images look at and nobody knows yet."""
     wanted: dict[tuple[Repository, str], None] = {}
-    arrival = arrival_of(event)
-    signed = None if arrival is None else attached_to(arrival.reference.tag)
-    if arrival is not None and signed is not None and _is_here(draft, arrival.reference.repository, signed):
+    signed = None if agenda.ignored is None else attached_to(agenda.ignored.tag)
+    if agenda.ignored is not None and signed is not None and _is_here(draft, agenda.ignored.repository, signed):
         # Somebody signed, or described, an image that is here: look again.
-        wanted[arrival.reference.repository, signed] = None
+        wanted[agenda.ignored.repository, signed] = None
     for task in agenda.tasks:
         digest = TagState.read(draft, task.reference).digest
         if task.is_new and digest is not None and _is_needed(draft, task.reference.repository, digest, task.policies):
@@ -105,7 +104,7 @@ def polls(before: StateView, draft: Draft, event: Envelope[Frozen]) -> tuple[Env
         changed = new_or_changed(known, proposed.by_name)
         sources = {policy.source for policy in changed if policy.initial_evaluation or policy.poll is not None}
         return _ask(draft, event, sources, "initial-evaluation")
-    if isinstance(event.data, ClockTicked) and accepted_revision(draft):
+    if isinstance(event.data, ClockTicked) and event.data.now > clock(before) and accepted_revision(draft):
         return _ask(draft, event, _due(draft, event.data.now), "interval")
     return ()
 

@@ -9,7 +9,7 @@ from typing import Any
 from schemas.descriptors import MANIFEST_TYPES
 from schemas.instants import parse_instant
 from schemas.policies import Policy
-from towline.policy.state.images import WHOLE, FactsState, ImageState, read_report, repository_overrides
+from towline.policy.state.images import WHOLE, FactsState, ImageState, RepositoryOverrides, read_report
 from towline.policy.state.values import StateView, Value
 from towline.policy.subject import Subject
 
@@ -106,7 +106,7 @@ class ImageView:
         known = own.scans if kind == "scan" else own.sboms
         if known:
             # A manifest is one platform, whatever its report calls it.
-            return self._read(kind, digest, WHOLE if WHOLE in known else min(known), digest)
+            return self._read(kind, digest, own.newest[kind], digest)
         of_index = self.facts.scans if kind == "scan" else self.facts.sboms
         return self._read(kind, self.subject.digest, platform, digest) if platform in of_index else None
 
@@ -116,13 +116,15 @@ class ImageView:
 
     def overrides(self, digest: str) -> Mapping[str, Value]:
         """Return the overrides in force for a platform: its own, the index's, and the repository's."""
-        known: dict[str, Value] = dict(repository_overrides(self._state, self._repository))
-        known |= self.facts.overrides
+        repository = RepositoryOverrides.read(self._state, self._repository).overrides
+        levels = [repository, self.facts.overrides]
         if digest != self.subject.digest:
-            known |= self._facts_of(digest).overrides
+            levels.append(self._facts_of(digest).overrides)
         return {
             name: item
-            for name, item in known.items()
+            for level in levels
+            for name, item in level.items()
+            # One that has expired does not hide a wider one that has not.
             if item["data"]["expires_at"] is None or item["data"]["expires_at"] > self.now_text
         }
 

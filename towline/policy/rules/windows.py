@@ -147,10 +147,31 @@ def opens_at(operator: str, values: tuple[str, ...], timezone: str, now: datetim
         ValueError: a window or the zone cannot be read.
     """
     place = zone(timezone)
+    windows = [_window(value) for value in values]
     local = now.astimezone(place).replace(tzinfo=None)
-    edges = {edge for value in values for edge in _window(value).edges(local)}
-    moments = sorted(edge.replace(tzinfo=place).astimezone(UTC) for edge in edges)
-    return next((moment for moment in moments if moment > now and is_open(operator, values, timezone, moment)), None)
+    periods = {edge for window in windows if isinstance(window, _Period) for edge in window.edges(local)}
+    # Between two edges of periods the same weeks repeat, so that the first after each edge tells them all.
+    for anchor in sorted({local, *(edge for edge in periods if edge > local)}):
+        edges = {edge for window in windows for edge in window.edges(anchor)}
+        moments = sorted(moment for edge in edges for moment in _moments(edge, place) if moment > now)
+        later = min((edge for edge in periods if edge > anchor), default=None)
+        last = None if later is None else max(_moments(later, place))
+        near = (moment for moment in moments if last is None or moment <= last)
+        found = next((moment for moment in near if is_open(operator, values, timezone, moment)), None)
+        if found is not None:
+            return found
+    return None
+
+
+def _moments(edge: datetime, place: ZoneInfo) -> list[datetime]:
+    """Return the moments at which clocks show a local time: two when they are set back over it.
+
+    When they are set forward over it, it is not shown; then all minutes of the hour that they skip are returned.
+    """
+    first, second = (edge.replace(tzinfo=place, fold=fold).astimezone(UTC) for fold in (0, 1))
+    if first <= second:
+        return [first, second]
+    return [second + timedelta(minutes=minute) for minute in range((first - second) // timedelta(minutes=1) + 1)]
 
 
 def window_problem(value: str, timezone: str) -> str | None:

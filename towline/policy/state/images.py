@@ -5,7 +5,7 @@ The large reports have keys of their own, so that only a rule that needs one rea
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from schemas.references import Repository
 from towline.policy.state.values import Draft, StateView, Value
@@ -64,6 +64,8 @@ class FactsState:
     #: By platform, the event of the scan report; the report has its own key.
     scans: Mapping[str, str] = field(default_factory=dict)
     sboms: Mapping[str, str] = field(default_factory=dict)
+    #: By kind (``scan``, ``sbom``), the platform of the newest report.
+    newest: Mapping[str, str] = field(default_factory=dict)
     #: By key name, the event that told of the signature.
     signatures: Mapping[str, str] = field(default_factory=dict)
     #: By :func:`override_name`: ``{"event": id, "data": …}``.
@@ -118,10 +120,24 @@ def overrides_key(repository: Repository) -> str:
     return f"overrides {repository}"
 
 
-def repository_overrides(state: StateView, repository: Repository) -> Mapping[str, Value]:
-    """Return the overrides for every image of a repository, by :func:`override_name`."""
-    value: Mapping[str, Any] | None = state.get(overrides_key(repository))
-    return {} if value is None else value
+@dataclass(frozen=True, slots=True)
+class RepositoryOverrides:
+    """The overrides for every image of a repository."""
+
+    #: By :func:`override_name`: ``{"event": id, "data": …}``.
+    overrides: Mapping[str, Value] = field(default_factory=dict)
+    #: The ids of the last events about them, newest last.
+    recent: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, state: StateView, repository: Repository) -> "RepositoryOverrides":
+        """Return what is known for the repository."""
+        value = state.get(overrides_key(repository))
+        return cls() if value is None else cls(value["overrides"], tuple(value["recent"]))
+
+    def write(self, draft: Draft, repository: Repository) -> None:
+        """Make these the repository's overrides."""
+        draft.put(overrides_key(repository), {"overrides": self.overrides, "recent": list(self.recent)})
 
 
 def polled_key(repository: Repository) -> str:

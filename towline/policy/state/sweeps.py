@@ -17,8 +17,9 @@ class Sweep:
 
     #: The policies that judge.
     policies: frozenset[str]
-    #: Only tags with a verdict of these policies that can still change.
-    only_pending: bool = False
+    #: Under which revision they are new: all tags that came before it are judged. None: only tags with a verdict of
+    #: these policies that can still change.
+    revision: int | None = None
     #: The repositories to go through; None: all of the partition.
     repositories: list[str] | None = None
     #: Where it goes on: the number of a repository and of a tag.
@@ -29,6 +30,15 @@ class Sweep:
 def add_sweep(draft: Draft, sweep: Sweep) -> None:
     """Begin a sweep; its first tags are judged with this event."""
     _write(draft, [*_read(draft), sweep])
+
+
+def narrow_sweeps(draft: Draft, policies: frozenset[str]) -> None:
+    """Let the initial evaluations that are under way go on for these policies only."""
+    narrowed = [
+        sweep if sweep.revision is None else replace(sweep, policies=sweep.policies & policies)
+        for sweep in _read(draft)
+    ]
+    _write(draft, [sweep for sweep in narrowed if sweep.policies])
 
 
 def advance(draft: Draft, is_wanted: Callable[[Sweep, Repository], bool], count: int) -> list[tuple[Sweep, Reference]]:
