@@ -12,11 +12,12 @@ from schemas.descriptors import Descriptor
 from schemas.envelope import Envelope
 from schemas.events import ImagePushed
 from schemas.outcomes import Outcome
-from schemas.policies import Policy, PolicySet
+from schemas.policies import PolicySet
 from schemas.references import Repository
 from streams.topics import COMMANDS, EVENTS
 from tests.chaos.test_evaluator_killed import SIGKILLED
 from tests.support.brokers import BrokerUnderTest
+from tests.support.builders import policy
 from tests.support.distribution import distribution
 from tests.support.images import assert_complete, push_index
 from tests.support.system import System, pushed_image, system
@@ -34,7 +35,7 @@ pytestmark = [
 
 STEPS = sorted(site for site in SITES if site.startswith(("transferrer.", "transfer.")))
 DEV = Repository.parse("source/dev/app")
-POLICIES = PolicySet(policies=(Policy(name="app-to-target", source=DEV, target=Repository.parse("target/qa/app")),))
+POLICIES = PolicySet(policies=(policy("app-to-target", str(DEV), "target/qa/app"),))
 TAG = "current"
 
 

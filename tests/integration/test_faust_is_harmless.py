@@ -7,10 +7,10 @@ import pytest
 
 from schemas.envelope import Envelope
 from schemas.events import ImagePushed
-from schemas.policies import Policy, PolicySet, Rule
-from schemas.references import Repository
+from schemas.policies import PolicySet
 from streams.replay.verify import verify
 from tests.support.brokers import BrokerUnderTest
+from tests.support.builders import policy, rule
 from tests.support.system import System, pushed, system
 from tests.support.waiting import eventually
 
@@ -18,12 +18,7 @@ pytestmark = pytest.mark.kafka
 
 POLICIES = PolicySet(
     policies=tuple(
-        Policy(
-            name=f"app-{number}",
-            source=Repository.parse(f"here/dev/app{number}"),
-            target=Repository.parse(f"here/qa/app{number}"),
-            rules=(Rule(field="tag", operator="ends-with", values=("-stable",)),),
-        )
+        policy(f"app-{number}", f"here/dev/app{number}", f"here/qa/app{number}", rule("ends-with", "-stable"))
         for number in range(8)
     )
 )

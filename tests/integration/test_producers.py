@@ -10,26 +10,17 @@ import pytest
 
 from schemas.canonical import content_id
 from schemas.deadletters import DeadLetter
-from schemas.policies import Policy, PolicySet, Rule
-from schemas.references import Repository
+from schemas.policies import PolicySet
 from streams.topics import DEADLETTERS, INBOUND
 from tests.support.brokers import BrokerUnderTest
+from tests.support.builders import policy, rule
 from tests.support.parts import KAFKA_JARS
 from tests.support.system import System, system
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.kafka
 
-POLICIES = PolicySet(
-    policies=(
-        Policy(
-            name="web-to-qa",
-            source=Repository.parse("here/dev/web"),
-            target=Repository.parse("here/qa/web"),
-            rules=(Rule(field="tag", operator="ends-with", values=("-stable",)),),
-        ),
-    )
-)
+POLICIES = PolicySet(policies=(policy("web-to-qa", "here/dev/web", "here/qa/web", rule("ends-with", "-stable")),))
 
 
 def cloud_event(tag: str) -> bytes:
