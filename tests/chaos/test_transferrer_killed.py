@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from schemas.commands import CopyImage
 from schemas.descriptors import Descriptor
 from schemas.envelope import Envelope
 from schemas.events import ImagePushed
@@ -122,7 +123,9 @@ async def arrived(stage: Stage, index: Descriptor) -> bool:
 
 
 async def each_command_ended_once(stage: Stage) -> bool:
-    commands = {item.envelope.id for item in await stage.one.records(COMMANDS)}
+    commands = {
+        item.envelope.id for item in await stage.one.records(COMMANDS) if isinstance(item.envelope.data, CopyImage)
+    }
     by_command: dict[str, set[str]] = {}
     for outcome in await stage.outcomes():
         by_command.setdefault(outcome.command_id, set()).add(type(outcome).__name__)
