@@ -91,7 +91,7 @@ class TargetPattern(TextValue):
     @property
     def placeholders(self) -> tuple[str, ...]:
         """The names between braces, in order: ``repository`` or numbers."""
-        return tuple(_PLACEHOLDER.findall(self.path))
+        return placeholders_in(self.path)
 
     def fill(self, values: dict[str, str]) -> Repository:
         """Return the repository with each placeholder replaced by its value.
@@ -100,6 +100,11 @@ class TargetPattern(TextValue):
             ValueError: a placeholder has no value, or the result is no repository.
         """
         return Repository.parse(f"{self.registry}/{fill_placeholders(self.path, values)}")
+
+
+def placeholders_in(text: str) -> tuple[str, ...]:
+    """Return the names between braces, in order: ``repository`` or numbers."""
+    return tuple(_PLACEHOLDER.findall(text))
 
 
 def fill_placeholders(text: str, values: dict[str, str]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
+from schemas.patterns import fill_placeholders, placeholders_in
 from schemas.references import Reference, Repository
 
 _WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -42,20 +43,39 @@ _DIRECTIVES: Final[Mapping[str, Callable[[datetime], str]]] = {
 _DIRECTIVE: Final = re.compile(r"%(.?)", re.DOTALL)
 _LITERAL: Final = re.compile(r"[A-Za-z0-9._-]*")
 
+#: The longest tag of the OCI distribution specification.
+TAG_LENGTH_MAX: Final = 128
+
 DIRECTIVES: Final = frozenset({"n", *_DIRECTIVES})
 
 
-def template_problem(template: str) -> str | None:
-    """Return what is wrong with a template whatever the tag, or None."""
+def template_problem(template: str, captures: Mapping[str, str] | None = None) -> str | None:
+    """Return what is wrong with a template whatever the tag, or None.
+
+    ``captures`` is what the source provides: each placeholder with the text or wildcard that it stands for.
+    """
     for match in _DIRECTIVE.finditer(template):
         if match[1] not in DIRECTIVES:
             return f"%{match[1]} is not a directive; there are {', '.join(f'%{name}' for name in sorted(DIRECTIVES))}"
-    literal = _DIRECTIVE.sub("", template)
+    provided = captures or {}
+    for name in placeholders_in(template):
+        if name not in provided:
+            return f"{{{name}}} stands for nothing that the source matches; {_provided(provided)}"
+        if "/" in provided[name] or "**" in provided[name]:
+            return f"{{{name}}} may contain /, which no tag can; use it in `target`, or a * that stands for one part"
+    literal = _DIRECTIVE.sub("", fill_placeholders(template, dict.fromkeys(provided, "")))
     if not _LITERAL.fullmatch(literal):
         return "between directives only letters, digits and . _ - can be part of a tag"
     if template[0] in ".-":
         return "a tag cannot begin with . or -"
+    if len(literal) > TAG_LENGTH_MAX:
+        return f"a tag has at most {TAG_LENGTH_MAX} characters, and this template alone has {len(literal)}"
     return None
+
+
+def _provided(captures: Mapping[str, str]) -> str:
+    names = ", ".join(f"{{{name}}}" for name in captures)
+    return f"it provides {names}" if names else "there is no source to take it from"
 
 
 def resolve_tag(template: str, source_tag: str, moment: datetime) -> str:
