@@ -1,6 +1,6 @@
 """What the records of a trail say, in one line each, and which of them led to which."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from typing import Any, Final
 
 from schemas.catalogue import type_of
@@ -55,6 +55,11 @@ def _by(actor: Actor | None) -> str:
     return f" by {actor}" if actor else ""
 
 
+def _count(vulnerabilities: Sized) -> str:
+    count = len(vulnerabilities)
+    return f"{count} vulnerabilit{'y' if count == 1 else 'ies'}"
+
+
 def _about(data: Any) -> str:
     place = data.digest or "every image"
     carried = getattr(data, "carried_from", None)
@@ -107,7 +112,7 @@ _FACTS: Final[Mapping[type[Frozen], Callable[[Envelope[Frozen], Any], Said]]] = 
     InspectionFailed: lambda _, data: (data.command_id, f"{data.digest} not inspected: {data.cause}: {data.detail}"),
     ScanCompleted: lambda _, data: (
         None,
-        f"{data.scanner} found {len(data.vulnerabilities)} vulnerabilities in {_about(data)}{_by(data.actor)}",
+        f"{data.scanner} found {_count(data.vulnerabilities)} in {_about(data)}{_by(data.actor)}",
     ),
     SbomSubmitted: lambda _, data: (
         None,

@@ -16,7 +16,7 @@ _BROKER = "embedded (keeps nothing)"
 
 
 def demo(as_json: AsJson = False) -> None:
-    """Show a promotion, a mirror, a denial, the audit trail and a replay. Needs nothing else; ends by itself."""
+    """Show a hold, a promotion, mirrors, a denial, the audit trail and a replay. Needs nothing else; ends by itself."""
     configure_logging()
     run(_demo(as_json))
 
@@ -47,7 +47,11 @@ async def _demo(as_json: bool) -> int:
 def _is_right(report: Report) -> bool:
     moved = [*report.promoted, *report.mirrored]
     equal = all(item.source_digest == item.target_digest for item in moved)
-    return bool(report.promoted and report.mirrored and report.denied) and equal and report.verification.is_identical
+    return (
+        bool(report.promoted and report.mirrored and report.held and report.denied)
+        and equal
+        and report.verification.is_identical
+    )
 
 
 def _summary(report: Report) -> dict[str, object]:
@@ -55,6 +59,7 @@ def _summary(report: Report) -> dict[str, object]:
         "broker": _BROKER,
         "promoted": report.promoted,
         "mirrored": report.mirrored,
+        "held": report.held,
         "denied": report.denied,
         "decisions": report.verification.decisions,
         "replay": "identical" if report.verification.is_identical else "different",
@@ -65,10 +70,15 @@ def _print(report: Report) -> None:
     say()
     _print_moved("promoted", report.promoted)
     _print_moved("mirrored", report.mirrored)
+    for held in report.held:
+        say(f"held      by {held.policy}, at first")
+        for rule in held.rules:
+            if rule.result != "holds":
+                say(f"  {describe_finding(rule)}")
     for denied in report.denied:
         say(f"denied    by {denied.policy}")
         for rule in denied.rules:
-            if rule.result != "holds":
+            if rule.result == "fails":
                 say(f"  {describe_finding(rule)}")
     say()
     say("audit trail")

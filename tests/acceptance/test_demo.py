@@ -29,13 +29,17 @@ def summary() -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_the_demo_promotes_one_image_mirrors_it_and_denies_the_other(summary: Any) -> None:
-    assert set(summary) == {"broker", "promoted", "mirrored", "denied", "decisions", "replay"}
-    (promoted,), (mirrored,), (denied,) = summary["promoted"], summary["mirrored"], summary["denied"]
+def test_the_demo_holds_one_image_promotes_and_mirrors_it_and_denies_the_other(summary: Any) -> None:
+    assert set(summary) == {"broker", "promoted", "mirrored", "held", "denied", "decisions", "replay"}
+    (promoted,), (held,), (denied,) = summary["promoted"], summary["held"], summary["denied"]
+    mirrored, pulled = summary["mirrored"]
+    assert [rule["result"] for rule in held["rules"]] == ["holds", "waits"]
     assert promoted["source_digest"] == promoted["target_digest"] == mirrored["target_digest"]
     assert promoted["target"] == "first/qa/website:1.0-stable"
     assert mirrored["target"] == "second/qa/website:1.0-stable"
     assert denied["rules"][0]["result"] == "fails"
+    assert (pulled["source"], pulled["target"]) == ("second/vendor/tool:3.1", "first/vendor/tool:3.1")
+    assert pulled["source_digest"] == pulled["target_digest"]
     assert "embedded" in summary["broker"]
     assert summary["decisions"] >= 3
     assert summary["replay"] == "identical"

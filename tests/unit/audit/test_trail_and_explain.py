@@ -271,7 +271,7 @@ async def test_the_trail_tells_the_facts_about_the_digest_and_who_told_them() ->
     entries = await trail(system.log, DEV)
     facts = [entry for entry in entries if entry.type in {"scan.completed", "vulnerability.overridden"}]
     assert [entry.type for entry in facts] == ["scan.completed", "vulnerability.overridden"]
-    assert "found 1 vulnerabilities" in facts[0].text
+    assert "found 1 vulnerability in" in facts[0].text
     assert "CVE-1 does not count" in facts[1].text
     decided = [entry.caused_by for entry in entries if entry.type == "decision.made"]
     assert {fact.id for fact in facts} <= set(decided)
