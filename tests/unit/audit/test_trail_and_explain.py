@@ -26,7 +26,7 @@ from tests.support.builders import (
     rule_on,
 )
 from tests.support.checkers import all_records
-from tests.support.facts import overridden, scanned
+from tests.support.facts import overridden, scanned, vulnerability
 from towline.policy.step import MemoryState
 
 PARTITIONS = 3
@@ -240,11 +240,11 @@ async def test_a_verdict_that_a_later_fact_changed_is_explained_with_the_fact_th
     held = await system.explain(DEV)
     assert [(item.policy, item.verdict) for item in held.policies] == [("to-qa", "hold"), ("try-out", "promote")]
     assert held.policies[0].rules[0].detail == "a scan"
-    scan = scanned(str(DEV.repository), "one", "CVE-1")
+    scan = scanned(str(DEV.repository), "one", vulnerability("CVE-1"))
     await system.record(scan)
     denied = (await system.explain(DEV)).policies[0]
     assert (denied.verdict, denied.event_id, denied.rules[0].events) == ("deny", scan.id, (scan.id,))
-    override = overridden(str(DEV.repository), "one", "CVE-1")
+    override = overridden(str(DEV.repository), "CVE-1", image="one")
     await system.record(override)
     await system.carry_out()
     promoted = (await system.explain(DEV)).policies[0]
@@ -264,9 +264,9 @@ async def test_the_trail_tells_the_facts_about_the_digest_and_who_told_them() ->
     await system.record(
         NEEDS_SCAN,
         pushed(str(DEV), "one", media_type=OCI_MANIFEST),
-        scanned(str(DEV.repository), "one", "CVE-1"),
-        scanned(str(DEV.repository), "another", "CVE-2"),
-        overridden(str(DEV.repository), "one", "CVE-1"),
+        scanned(str(DEV.repository), "one", vulnerability("CVE-1")),
+        scanned(str(DEV.repository), "another", vulnerability("CVE-2")),
+        overridden(str(DEV.repository), "CVE-1", image="one"),
     )
     entries = await trail(system.log, DEV)
     facts = [entry for entry in entries if entry.type in {"scan.completed", "vulnerability.overridden"}]
