@@ -17,6 +17,7 @@ from towline.policy.index import PolicyIndex
 from towline.policy.judge import resolve
 from towline.policy.rules.texts import holds
 
+#: Few and close to each other, so that many sets nearly collide or nearly go round.
 SOURCES = (
     "l/a",
     "l/b",
@@ -32,13 +33,29 @@ SOURCES = (
     "l/*/*",
     "r/a",
     "r/*",
-    "r/**",
 )
 TARGETS = (
-    "l/a", "l/b", "l/a/a", "r/a", "r/b", "r/a/a", "r/{repository}", "r/{1}", "r/a/{1}", "r/{1}/a", "r/{2}/{1}",
-    "r/{1}{2}", "r/{1}-{2}", "l/{1}", "l/b/{repository}", "l/x-{1}", "q/{1}", "q/{repository}", "q/a", "q/x-{1}",
+    "r/a", "r/a/a", "r/{repository}", "r/{1}", "r/a/{1}", "r/{1}/a", "r/{2}/{1}", "r/{1}{2}", "r/{1}-{2}",
+    "l/a", "l/{1}", "l/b/{repository}", "l/x-{1}", "r/x-{1}",
 )  # fmt: skip
-TAGS = ("%n", "%n", "%n", "a-%n", "%n-a", "b-%n", "a", "{1}-%n", "{1}..%n", "%n-%d", "%d-%n", "%n%n", "a%p")
+TAGS = (
+    "%n",
+    "%n",
+    "%n",
+    "%n",
+    "%n",
+    "%n",
+    "a-%n",
+    "%n-a",
+    "b-%n",
+    "a",
+    "{1}-%n",
+    "{1}..%n",
+    "%n-%d",
+    "%d-%n",
+    "%n%n",
+    "a%p",
+)
 VALUES = ("a", "b", "a-", "-a", "a-b", "24", "latest")
 OPERATORS = ("equals", "one-of", "not-one-of", "starts-with", "ends-with", "contains", "glob", "matches")
 REPOSITORIES = tuple(
@@ -57,7 +74,7 @@ rules = st.builds(
 )
 policies = st.builds(
     lambda source, target, tag, chosen: (source, target, tag, chosen),
-    st.sampled_from(SOURCES), st.sampled_from(TARGETS), st.sampled_from(TAGS), st.lists(rules, max_size=2),
+    st.sampled_from(SOURCES), st.sampled_from(TARGETS), st.sampled_from(TAGS), st.lists(rules, max_size=1),
 )  # fmt: skip
 
 
@@ -119,8 +136,8 @@ class Universe:
         return found
 
 
-@given(st.lists(policies, min_size=1, max_size=3))
-@settings(max_examples=400, deadline=None)
+@given(st.lists(policies, min_size=2, max_size=3))
+@settings(max_examples=1000, deadline=None)
 def test_whatever_is_accepted_neither_collides_nor_goes_round(drawn: list[tuple]) -> None:  # type: ignore[type-arg]
     chosen = set_of(drawn)
     # Rules that can never hold are no reason here: what they refuse could hide what is looked for.
