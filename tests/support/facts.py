@@ -1,8 +1,10 @@
-"""Small builders of facts about images. Deterministic: equal calls make equal bytes."""
+"""Builders of what others find out about images, and of polls. Deterministic, as the other builders."""
+
+from typing import Any
 
 from schemas.descriptors import OCI_INDEX, OCI_MANIFEST
 from schemas.envelope import Envelope
-from schemas.events import ImageObserved, PollCompleted, PromotionRequested
+from schemas.events import ImageObserved, PollCompleted, PollFailed, PromotionRequested
 from schemas.facts import (
     ApprovalGranted,
     ApprovalRevoked,
@@ -13,218 +15,187 @@ from schemas.facts import (
     PlatformImage,
     SbomSubmitted,
     ScanCompleted,
-    Severity,
     SignatureVerified,
     Vulnerability,
     VulnerabilityOverridden,
 )
 from schemas.patterns import SourcePattern
 from schemas.references import Frozen, Reference, Repository
-from tests.support.builders import digest, envelope
+from tests.support.builders import at, digest, envelope
 
 
-def _fact(data: Frozen, key: str, time: str | None) -> Envelope[Frozen]:
-    return envelope(data, subject="facts", key=f"{type(data).__name__} {key}", time=time)
-
-
-def vulnerability(
-    name: str, severity: Severity = "critical", score: int | None = None, component: str = "xz"
-) -> Vulnerability:
-    """Return a vulnerability; ``score`` is the CVSS score times ten."""
-    return Vulnerability(id=name, severity=severity, score_tenths=score, component=component)
-
-
-def scanned(
-    repository: str,
-    image: str,
-    *found: str | Vulnerability,
-    platform: str | None = None,
-    components: tuple[Component, ...] | None = None,
-    key: str = "",
-    time: str | None = None,
+def _about(
+    model: type[Frozen], repository: str, image: str | None, key: str, time: str | None, /, **data: Any
 ) -> Envelope[Frozen]:
-    """Return a scan report; a name stands for a critical vulnerability."""
-    data = ScanCompleted(
-        repository=Repository.parse(repository),
-        digest=digest(image),
-        platform=platform,
-        scanner="scanner 1.0",
-        vulnerabilities=tuple(vulnerability(item) if isinstance(item, str) else item for item in found),
-        components=components,
+    place = {"repository": Repository.parse(repository), "digest": None if image is None else digest(image)}
+    fact = model(**place, **data)
+    return envelope(
+        fact, subject=f"{repository}@{image}", key=f"{key} {model.__name__} {fact.model_dump_json()}", time=time
     )
-    return _fact(data, f"{repository} {image} {platform} {found} {key}", time)
-
-
-def listed(
-    repository: str,
-    image: str,
-    *components: Component,
-    platform: str | None = None,
-    key: str = "",
-    time: str | None = None,
-) -> Envelope[Frozen]:
-    """Return an SBOM."""
-    data = SbomSubmitted(
-        repository=Repository.parse(repository),
-        digest=digest(image),
-        platform=platform,
-        format="cyclonedx 1.5",
-        components=components,
-    )
-    return _fact(data, f"{repository} {image} {platform} {components} {key}", time)
-
-
-def component(name: str, *alternatives: tuple[str, ...]) -> Component:
-    """Return a component with its licences, each alternative a group that applies together."""
-    return Component(name=name, licenses=alternatives)
 
 
 def platform_image(
-    platform: str, image: str, *, size: int = 100, created: str | None = None, **labels: str
+    platform: str, image: str, *, size: int = 1000, created: str | None = None, **more: Any
 ) -> PlatformImage:
-    """Return one platform of an image."""
-    return PlatformImage(platform=platform, digest=digest(image), size=size, created=created, labels=labels)
+    """Return the image of one platform, built at the beginning unless told otherwise."""
+    return PlatformImage(platform=platform, digest=digest(image), size=size, created=created or at(0), **more)
 
 
 def inspected(
     repository: str,
     image: str,
     *images: PlatformImage,
-    annotations: dict[str, str] | None = None,
     key: str = "",
     time: str | None = None,
+    annotations: dict[str, str] | None = None,
+    carried_from: Reference | None = None,
 ) -> Envelope[Frozen]:
-    """Return an inspection: of an index with these platforms, or of a manifest when its one digest is the image's."""
-    alone = len(images) == 1 and images[0].digest == digest(image)
-    data = ImageInspected(
-        repository=Repository.parse(repository),
-        digest=digest(image),
-        media_type=OCI_MANIFEST if alone else OCI_INDEX,
+    """Return the inspection of an index with these images; without any, of an image for linux/amd64."""
+    return _about(
+        ImageInspected,
+        repository,
+        image,
+        key,
+        time,
+        media_type=OCI_INDEX if images else OCI_MANIFEST,
         annotations=annotations or {},
-        images=images,
+        images=images or (platform_image("linux/amd64", image),),
+        carried_from=carried_from,
     )
-    return _fact(data, f"{repository} {image} {[item.digest for item in images]} {annotations} {key}", time)
 
 
-def not_inspected(repository: str, image: str, *, key: str = "", time: str | None = None) -> Envelope[Frozen]:
-    """Return an inspection that failed."""
-    data = InspectionFailed(
-        command_id="c" * 64,
-        repository=Repository.parse(repository),
-        digest=digest(image),
-        cause="unreachable",
-        detail="no answer",
-        retryable=True,
-        attempts=5,
+def inspection_failed(repository: str, image: str, *, key: str = "", time: str | None = None) -> Envelope[Frozen]:
+    """Return that a digest could not be inspected."""
+    why = {"cause": "unreachable", "detail": "the registry did not answer", "retryable": True, "attempts": 5}
+    return _about(InspectionFailed, repository, image, key, time, command_id="c" * 64, **why)
+
+
+def vulnerability(
+    id_: str = "CVE-1", severity: str = "critical", score_tenths: int | None = None, component: str = "xz"
+) -> Vulnerability:
+    """Return one finding of a scanner."""
+    return Vulnerability.model_validate(
+        {"id": id_, "severity": severity, "score_tenths": score_tenths, "component": component}
     )
-    return _fact(data, f"{repository} {image} {key}", time)
 
 
-def signed(repository: str, image: str, key: str, *, time: str | None = None) -> Envelope[Frozen]:
-    """Return a good signature with a configured key."""
-    data = SignatureVerified(repository=Repository.parse(repository), digest=digest(image), key=key)
-    return _fact(data, f"{repository} {image} {key}", time)
+def component(name: str, *licenses: tuple[str, ...]) -> Component:
+    """Return a package with the alternatives of its licence."""
+    return Component(name=name, licenses=licenses)
+
+
+def scanned(
+    repository: str,
+    image: str,
+    *vulnerabilities: Vulnerability,
+    platform: str | None = None,
+    components: tuple[Component, ...] | None = None,
+    key: str = "",
+    time: str | None = None,
+    carried_from: Reference | None = None,
+) -> Envelope[Frozen]:
+    """Return a scanner's report."""
+    return _about(
+        ScanCompleted,
+        repository,
+        image,
+        key,
+        time,
+        platform=platform,
+        scanner="trivy 0.58.0",
+        vulnerabilities=vulnerabilities,
+        components=components,
+        carried_from=carried_from,
+    )
+
+
+def sbom(
+    repository: str, image: str, *components: Component, platform: str | None = None, key: str = "", **more: Any
+) -> Envelope[Frozen]:
+    """Return a software bill of materials."""
+    time = more.pop("time", None)
+    return _about(
+        SbomSubmitted, repository, image, key, time, platform=platform, format="spdx 2.3", components=components, **more
+    )
+
+
+def signed(repository: str, image: str, by: str, *, key: str = "", **more: Any) -> Envelope[Frozen]:
+    """Return that a signature by a configured key is good."""
+    return _about(SignatureVerified, repository, image, key, more.pop("time", None), **{"key": by, **more})
 
 
 def overridden(
-    repository: str,
-    image: str | None,
-    name: str,
-    *,
-    component: str | None = None,
-    expires_at: str | None = None,
-    key: str = "",
-    time: str | None = None,
+    repository: str, vulnerability_id: str, *, image: str | None = None, key: str = "", **more: Any
 ) -> Envelope[Frozen]:
-    """Return an override, for one image or (None) for the whole repository."""
-    data = VulnerabilityOverridden(
-        repository=Repository.parse(repository),
-        digest=None if image is None else digest(image),
-        vulnerability=name,
-        component=component,
-        reason="does not apply",
-        actor="security",
-        expires_at=expires_at,
-    )
-    return _fact(data, f"{repository} {image} {name} {component} {expires_at} {key}", time)
+    """Return an override: for one image, or without it for the whole repository."""
+    data = {"vulnerability": vulnerability_id, "reason": "not reachable", "actor": "security", **more}
+    return _about(VulnerabilityOverridden, repository, image, key, data.pop("time", None), **data)
 
 
 def override_revoked(
-    repository: str,
-    image: str | None,
-    name: str,
-    *,
-    component: str | None = None,
-    key: str = "",
-    time: str | None = None,
+    repository: str, vulnerability_id: str, *, image: str | None = None, key: str = "", **more: Any
 ) -> Envelope[Frozen]:
     """Return the end of an override."""
-    data = OverrideRevoked(
-        repository=Repository.parse(repository),
-        digest=None if image is None else digest(image),
-        vulnerability=name,
-        component=component,
-        actor="security",
-    )
-    return _fact(data, f"{repository} {image} {name} {component} {key}", time)
+    data = {"vulnerability": vulnerability_id, "actor": "security", **more}
+    return _about(OverrideRevoked, repository, image, key, data.pop("time", None), **data)
 
 
 def approved(
-    repository: str,
-    image: str,
-    policy: str,
-    actor: str,
-    *,
-    expires_at: str | None = None,
-    key: str = "",
-    time: str | None = None,
+    repository: str, image: str, policy: str, by: str, *, key: str = "", time: str | None = None, **more: Any
 ) -> Envelope[Frozen]:
     """Return an approval."""
-    data = ApprovalGranted(
-        repository=Repository.parse(repository),
-        digest=digest(image),
-        policy=policy,
-        actor=actor,
-        expires_at=expires_at,
-    )
-    return _fact(data, f"{repository} {image} {policy} {actor} {expires_at} {key}", time)
+    return _about(ApprovalGranted, repository, image, key, time, policy=policy, actor=by, **more)
 
 
 def approval_revoked(
-    repository: str, image: str, policy: str, approver: str, *, key: str = "", time: str | None = None
+    repository: str, image: str, policy: str, by: str, *, key: str = "", time: str | None = None
 ) -> Envelope[Frozen]:
     """Return the end of an approval."""
-    data = ApprovalRevoked(
-        repository=Repository.parse(repository), digest=digest(image), policy=policy, approver=approver, actor=approver
-    )
-    return _fact(data, f"{repository} {image} {policy} {approver} {key}", time)
+    return _about(ApprovalRevoked, repository, image, key, time, policy=policy, approver=by, actor=by)
 
 
-def observed(reference: str, image: str, *, key: str = "", time: str | None = None) -> Envelope[Frozen]:
-    """Return what a poll found under a tag."""
+def observed(
+    reference: str, image: str, *, key: str = "", time: str | None = None, media_type: str | None = None
+) -> Envelope[Frozen]:
+    """Return that a poll found a tag."""
     parsed = Reference.parse(reference)
-    data = ImageObserved(repository=parsed.repository, tag=parsed.tag, digest=digest(image), command_id="c" * 64)
-    return _fact(data, f"{reference} {image} {key}", time)
-
-
-def polled(repository: str, *, key: str = "", time: str | None = None) -> Envelope[Frozen]:
-    """Return the end of a poll of a repository."""
-    data = PollCompleted(
-        command_id="c" * 64, source=SourcePattern.parse(repository), repository=Repository.parse(repository), tags=1
+    data = ImageObserved(
+        repository=parsed.repository, tag=parsed.tag, digest=digest(image), media_type=media_type, command_id="c" * 64
     )
-    return _fact(data, f"{repository} {key}", time)
+    return envelope(data, subject=reference, key=f"observed {reference} {image} {key}", time=time)
+
+
+def poll_completed(repository: str, *, key: str = "", time: str | None = None) -> Envelope[Frozen]:
+    """Return that a repository was asked to the end."""
+    source, asked = SourcePattern.parse(repository), Repository.parse(repository)
+    data = PollCompleted(command_id="c" * 64, source=source, repository=asked, tags=1)
+    return envelope(data, subject=repository, key=f"poll {repository} {key}", time=time)
+
+
+def poll_failed(source: str, *, key: str = "", time: str | None = None) -> Envelope[Frozen]:
+    """Return that a source could not be asked."""
+    data = PollFailed(
+        command_id="c" * 64,
+        source=SourcePattern.parse(source),
+        cause="denied",
+        detail="the registry refused",
+        retryable=False,
+        attempts=1,
+    )
+    return envelope(data, subject=source, key=f"failed poll {source} {key}", time=time)
 
 
 def requested(
-    source: str, image: str, target: str, *, actor: str = "ann", key: str = "", time: str | None = None
+    reference: str, image: str, target: str, *, by: str = "ann", key: str = "", **more: Any
 ) -> Envelope[Frozen]:
-    """Return a manual promotion."""
-    parsed = Reference.parse(source)
+    """Return that a person asks for an image at a target."""
+    source, wanted = Reference.parse(reference), Reference.parse(target)
     data = PromotionRequested(
-        repository=parsed.repository,
-        tag=parsed.tag,
+        repository=source.repository,
+        tag=source.tag,
         digest=digest(image),
-        target=Reference.parse(target),
-        actor=actor,
+        target=wanted,
+        actor=by,
+        comment=more.pop("comment", ""),
     )
-    return _fact(data, f"{source} {image} {target} {actor} {key}", time)
+    return envelope(data, subject=reference, key=f"request {reference} {image} {target} {by} {key}", **more)

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from schemas.catalogue import EVENT_TYPES
-from schemas.rules import TagRule
 from streams.folding import fold
 from streams.log import LogRecord
 from streams.replay.comparison import as_written
 from streams.topics import EVENTS
 from tests.golden.record import FOLDER, PARTITIONS, line_of
+from tests.support.rules import pairs
 from towline.policy.step import MemoryState
 from towline.policy.template import DIRECTIVES
 
@@ -26,7 +26,7 @@ def test_the_histories_hold_every_type_of_event_every_verdict_and_every_directiv
     assert {json.loads(line["event"])["type"] for line in lines} == set(EVENT_TYPES)
     assert {decision["verdict"] for decision in decisions} == {"promote", "mirror", "hold", "deny", "ignore"}
     findings = {(finding["field"], finding["operator"]) for decision in decisions for finding in decision["rules"]}
-    assert findings == set(pairs())
+    assert findings == pairs()
     templates = {policy["tag"] for policy in policies_of(lines)}
     assert any(all(f"%{directive}" in template for directive in DIRECTIVES) for template in templates)
 
