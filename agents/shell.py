@@ -30,7 +30,6 @@ class Shell:
         self._log = log
         self._failpoints = failpoints
         self._on_failure = on_failure
-        self._fetched = f"{handler.name}.fetched"
         self._workers: dict[int, PartitionWorker] = {}
         self._closed = False
 
@@ -55,7 +54,7 @@ class Shell:
         partition, last = records[0].partition, records[-1]
         worker = self._worker(partition)
         for record in records:
-            if await self._failpoints.hit(self._fetched):
+            if await self._failpoints.hit(f"{self._handler.name}.fetched"):
                 continue
             await worker.queue.put(Work(record, acknowledge if record is last else None))
             if self._workers.get(partition) is not worker:
