@@ -49,6 +49,18 @@ def read_file(path: str) -> bytes:
         raise MisuseError(f"cannot read {path}: {error.strerror}") from None
 
 
+def read_text(path: str) -> str:
+    """Return the text of a file; ``-`` is standard input.
+
+    Raises:
+        MisuseError: there is no such file, or it is not UTF-8.
+    """
+    try:
+        return read_file(path).decode()
+    except UnicodeDecodeError as error:
+        raise MisuseError(f"{path}: not UTF-8, at byte {error.start}") from None
+
+
 def actor() -> str:
     """Return who runs the command, for the log."""
     return getpass.getuser()

@@ -1,0 +1,31 @@
+"""What policies need of the registries."""
+
+from collections.abc import Iterable
+
+from schemas.patterns import SourcePattern
+from schemas.policies import Policy, PolicySet
+from schemas.references import Repository
+from towline.policy.patterns import generalise
+from towline.registry import Registries
+from towline.registry.access import Access, check_access
+from towline.settings import Settings
+
+
+async def unusable(settings: Settings, policies: PolicySet) -> list[Access]:
+    """Return which registries, sources and targets of a set cannot be used, as they are now."""
+    enabled = [policy for policy in policies.policies if policy.mode != "disabled"]
+    names = {end.registry for policy in enabled for end in (policy.source, policy.target)}
+    async with Registries(settings.registries) as registries:
+        found = await check_access(registries, _sources(enabled), _targets(enabled), names)
+    return [access for access in found if not access.is_fine]
+
+
+def _sources(policies: Iterable[Policy]) -> set[SourcePattern]:
+    # A glob needs the registry's list of repositories only to be polled; many registries have none.
+    return {policy.source for policy in policies if policy.source.repository is not None or policy.poll is not None}
+
+
+def _targets(policies: Iterable[Policy]) -> set[Repository]:
+    """Return the targets that can be known before anything is pushed."""
+    targets = {generalise(policy.target, policy.source) for policy in policies}
+    return {target.repository for target in targets if target is not None and target.repository is not None}
