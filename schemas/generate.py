@@ -10,10 +10,10 @@ from pydantic import BaseModel
 
 from schemas.asyncapi import asyncapi_document, message_name
 from schemas.catalogue import TYPES, VERSIONS, encode
+from schemas.editor import editor_schema
 from schemas.envelope import WireEnvelope
 from schemas.examples import EXAMPLES
 from schemas.inbound import INBOUND_TYPES, InboundEvent
-from schemas.policies import PolicySet
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -22,7 +22,7 @@ def documents() -> Mapping[str, str]:
     """Return the text of each document by its path below ``docs``."""
     found = {f"schemas/{message_name(type_)}.json": _record_schema(type_) for type_ in TYPES}
     found["schemas/inbound.json"] = _inbound_schema()
-    found["schemas/policies.json"] = PolicySet.model_json_schema() | _head("policies", "A policy file")
+    found["schemas/policies.json"] = editor_schema() | _head("policies", "A policy file")
     found["asyncapi.json"] = asyncapi_document()
     return {path: json.dumps(document, indent=2, ensure_ascii=False) + "\n" for path, document in found.items()}
 

@@ -188,8 +188,8 @@ policy_chain_count: Final = 200_000
 #: thousand ordinary policies need about as many.
 policy_pair_count: Final = 2_000_000
 
-#: How long one question of an access check may take; a person waits for it.
-access_check_seconds: Final = 30.0
-
 #: Events of one `policy try`, those that follow from copies included: files of tests have tens.
 trial_event_count: Final = 100_000
+
+#: How long one question of an access check may take; a person waits for it.
+access_check_seconds: Final = 30.0
