@@ -18,6 +18,9 @@ SHUTDOWN_SECONDS: Final = 5
 _TICK_SECONDS: Final = 0.1
 _TICKS_A_DAY: Final = 864_000
 
+#: How often it looks whether open requests have ended when it stops.
+_LEAVING_SECONDS: Final = 0.005
+
 
 class ServingError(InfrastructureError):
     """The app could not be started: its address is taken, or its own start-up failed."""
@@ -37,6 +40,21 @@ class _Server(uvicorn.Server):
             counter = (counter + 1) % _TICKS_A_DAY
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.leaving.wait(), _TICK_SECONDS)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Do what uvicorn does, without its pause of a tenth of a second before it looks whether anything is open."""
+        for closing in (*self.servers, *(sockets or ())):
+            closing.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        try:
+            async with asyncio.timeout(SHUTDOWN_SECONDS):
+                while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110 - sets tell nobody
+                    await asyncio.sleep(_LEAVING_SECONDS)
+        except TimeoutError:
+            for task in list(self.server_state.tasks):
+                task.cancel()
+        await self.lifespan.shutdown()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -60,9 +78,10 @@ async def serving(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> Async
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         raise ServingError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=SHUTDOWN_SECONDS
-    )
+    # Connections inherit it. The event loop sets it by itself only for sockets that name their protocol, and without it
+    # an answer whose head and body are written apart waits some 40 ms for the client's delayed acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
     server = _Server(config)
     running = asyncio.create_task(server.serve(sockets=[listener]), name="serving")
     try:
