@@ -1,6 +1,7 @@
 """Names are parsed by the specification's grammars, and nothing else becomes part of an address (S10)."""
 
 import re
+from functools import cache
 
 import pytest
 from hypothesis import example, given
@@ -15,6 +16,12 @@ SPEC_NAME = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|
 SPEC_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 SPEC_DIGEST = re.compile(r"sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}")
 
+# The same language as SPEC_NAME, built from its parts: drawing from the nested expression costs ten times as much.
+WORDS = st.text("abyz0189", min_size=1, max_size=12)
+SEPARATORS = st.sampled_from([".", "_", "__"]) | st.integers(1, 9).map("-".__mul__)
+PARTS = st.tuples(WORDS, st.lists(st.tuples(SEPARATORS, WORDS).map("".join), max_size=3).map("".join)).map("".join)
+NAMES = st.lists(PARTS, min_size=1, max_size=4).map("/".join)
+
 # Letters near the grammar find its edges sooner than any text would.
 NEAR = st.text("ab0A._-/:%\\ \n\x00é", max_size=40)
 
@@ -26,7 +33,7 @@ def accepted(text: str) -> bool:
         return False
 
 
-@given(NEAR | st.text(max_size=40) | st.from_regex(SPEC_NAME, fullmatch=True))
+@given(NEAR | st.text(max_size=40) | NAMES)
 @example("a" * 255)
 @example("a" * 256)
 @example("a__b")
@@ -36,9 +43,14 @@ def test_a_repository_is_what_the_specification_calls_a_name(text: str) -> None:
     assert accepted(text) == (SPEC_NAME.fullmatch(text) is not None and len(text) <= 255)
 
 
+@cache
+def adapter(kind: object) -> TypeAdapter[object]:
+    return TypeAdapter(kind)
+
+
 def valid(kind: object, text: str) -> bool:
     try:
-        TypeAdapter(kind).validate_python(text)
+        adapter(kind).validate_python(text)
     except ValidationError:
         return False
     return True
@@ -64,7 +76,7 @@ def test_a_digest_is_one_of_a_registered_algorithm(text: str) -> None:
     assert valid(Digest, text) == (SPEC_DIGEST.fullmatch(text) is not None)
 
 
-@given(st.from_regex(SPEC_NAME, fullmatch=True), st.from_regex(SPEC_TAG, fullmatch=True))
+@given(NAMES, st.from_regex(SPEC_TAG, fullmatch=True))
 def test_a_reference_is_read_as_it_is_written(name: str, tag: str) -> None:
     if len(name) <= 255:
         assert str(Reference.parse(f"local/{name}:{tag}")) == f"local/{name}:{tag}"
