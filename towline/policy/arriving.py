@@ -15,13 +15,17 @@ from towline.policy.state.values import Draft, RevisionState
 
 
 def arrive(draft: Draft, event: Envelope[Frozen]) -> Agenda:
-    """Take an arrival into the state. A re-delivery of the same event, or what a poll confirms, changes nothing."""
+    """Take an arrival into the state.
+
+    Nothing is changed by a re-delivery, by what a poll confirms, or by what it saw before the tag was last updated.
+    """
     arrival = arrival_of(event)
     if arrival is None:
         raise TypeError(f"{event.subject} brings no image")
     reference = arrival.reference
     tag = TagState.read(draft, reference)
-    if event.id in tag.recent or (arrival.is_observed and tag.digest == arrival.digest):
+    is_old = arrival.is_observed and (tag.digest == arrival.digest or event.time < tag.updated_at)
+    if is_old or event.id in tag.recent:
         return NOTHING
     agenda = _agenda(draft, arrival, tag)
     if not tag.is_known:

@@ -88,6 +88,13 @@ def test_a_tag_that_moved_or_was_pushed_before_the_first_poll_ends_is_new_to_all
     assert [d.policy for d in partition.take(observed(TAG, "one"))] == ["all", "later"]
 
 
+def test_what_a_poll_saw_before_the_tag_was_last_updated_is_old() -> None:
+    for update in (pushed(TAG, "new", time=at(60)), deleted(TAG, time=at(60))):
+        partition = Partition(published(ALL), pushed(TAG, "old"), update)
+        assert partition.take(observed(TAG, "old", time=at(59))) == []
+        assert partition.verdicts(observed(TAG, "old", key="later", time=at(60))) == ["promote"]
+
+
 def test_future_only_policies_ignore_what_the_first_poll_finds_and_say_so() -> None:
     partition = Partition(published(LATER), poll_failed(DEV))
     (ignored,) = partition.take(observed(TAG, "one"))

@@ -1,0 +1,156 @@
+"""Random histories: everything that can happen to a few tags of a few repositories under a few policy sets."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from schemas.descriptors import OCI_INDEX, OCI_MANIFEST
+from schemas.envelope import Envelope
+from schemas.references import Frozen
+from tests.support.builders import arrived, at, deleted, policy, published, pushed, rule, rule_on, ticked
+from tests.support.facts import (
+    approval_revoked,
+    approved,
+    inspected,
+    inspection_failed,
+    observed,
+    overridden,
+    override_revoked,
+    platform_image,
+    poll_completed,
+    requested,
+    scanned,
+    signed,
+    vulnerability,
+)
+
+REPOSITORIES = ("local/dev/app", "local/dev/tool", "local/qa/app")
+TAGS = ("1-stable", "2")
+CLEAN = rule_on("vulnerability_all", "=", "0")
+SOAK = rule_on("soak", ">=", "2h")
+MORNING = rule_on("window", "inside", "09:00-10:00")
+APPROVED = rule_on("approved", ">=", "1")
+
+SETS = (
+    (),
+    (policy("a", "local/dev/app", "local/qa/app", rule("ends-with", "-stable")),),
+    (
+        policy("a", "local/dev/*", "local/qa/{1}", CLEAN),
+        policy("b", "local/dev/app", "remote/app", rule("not-one-of", "2"), SOAK),
+        policy("c", "local/qa/app", "remote/qa", rule_on("signed-by", "one-of", "release"), initial_evaluation=False),
+    ),
+    (
+        policy("a", "local/dev/*", "local/qa/{1}", CLEAN, platforms=("linux/amd64",), initial_evaluation=False),
+        policy("b", "local/dev/app", "remote/app", SOAK, MORNING, mode="shadow"),
+        policy("d", "local/qa/app", "remote/qa", rule_on("size", "<", "2000"), MORNING),
+    ),
+    (
+        policy("a", "local/dev/app", "local/prod/app", rule("ends-with", "-stable"), tag="stable"),
+        policy("b", "local/dev/app", "local/prod/app", rule("not-one-of", "1-stable"), APPROVED, tag="stable"),
+        policy("c", "local/dev/tool", "local/prod/tool", tag="stable"),
+        policy("d", "local/dev/app", "remote/app", CLEAN, APPROVED, SOAK, mode="disabled"),
+    ),
+    (
+        policy("a", "local/dev/*", "remote/{1}", rule_on("updated_at_duration", "after", "3h"), CLEAN),
+        policy("b", "local/dev/tool", "local/qa/tool", APPROVED, SOAK),
+    ),
+)
+
+references = st.builds("{}:{}".format, st.sampled_from(REPOSITORIES), st.sampled_from(TAGS))
+repositories = st.sampled_from(REPOSITORIES)
+images = st.sampled_from(["one", "two", "index"])
+parts = st.sampled_from(["one", "index", "amd64", "arm64"])
+policies = st.sampled_from(["a", "b"])
+people = st.sampled_from(["ann", "bob"])
+vulnerabilities = st.sampled_from(["CVE-1", "CVE-2"])
+expiries = st.sampled_from([None, 7200, 20_000])
+sets = st.integers(0, len(SETS) - 1)
+
+steps = st.one_of(
+    *(st.tuples(st.just("push"), references, images, people) for _ in range(3)),
+    st.tuples(st.just("arrive"), references, images, st.integers(1, 4)),
+    st.tuples(st.just("observe"), references, images, st.sampled_from([0, 0, 3600])),
+    st.tuples(st.just("poll"), repositories),
+    st.tuples(st.just("delete"), references),
+    *(st.tuples(st.just("publish"), sets, st.integers(-1, 2)) for _ in range(2)),
+    *(st.tuples(st.just("tick"), st.sampled_from([0, 0, 0, -5000])) for _ in range(2)),
+    *(
+        st.tuples(
+            st.just("scan"), repositories, parts, st.sampled_from([None, "linux/amd64", "linux/arm64"]),
+            st.lists(vulnerabilities, max_size=2, unique=True),
+        )
+        for _ in range(3)
+    ),
+    st.tuples(st.just("inspect"), repositories, images),
+    st.tuples(st.just("fail"), repositories, images),
+    st.tuples(st.just("override"), repositories, st.none() | parts, vulnerabilities, expiries),
+    st.tuples(st.just("revoke"), repositories, st.none() | parts, vulnerabilities),
+    st.tuples(st.just("approve"), repositories, images, policies, people, expiries),
+    st.tuples(st.just("unapprove"), repositories, images, policies, people),
+    st.tuples(st.just("sign"), repositories, images, st.sampled_from(["release", "other"])),
+    st.tuples(st.just("request"), references, images),
+)  # fmt: skip
+plays = st.lists(st.tuples(steps, st.sampled_from([0, 60, 1800, 3600, 7200])), max_size=18)
+
+_MEDIA = {"one": OCI_MANIFEST, "index": OCI_INDEX}
+_INDEX = (platform_image("linux/amd64", "amd64"), platform_image("linux/arm64", "arm64"))
+
+
+def history_of(play: list[tuple[tuple[Any, ...], int]]) -> list[Envelope[Frozen]]:
+    """Return the events of a play: every step so many seconds after the one before, and none twice."""
+    events, now, revision = [], 0, 0
+    for number, (step, seconds) in enumerate(play):
+        now += seconds + 1
+        events.append(_event(step, str(number), now, revision))
+        if step[0] == "publish":
+            revision = max(revision, revision + step[2])
+    return events
+
+
+def _event(step: tuple[Any, ...], key: str, now: int, revision: int) -> Envelope[Frozen]:
+    kind, first, *rest = step
+    time = at(now)
+    match kind:
+        case "push":
+            event = pushed(first, rest[0], key=key, time=time, media_type=_MEDIA.get(rest[0]), actor=rest[1])
+        case "arrive":
+            event = arrived(first, rest[0], hops=rest[1], key=key)
+        case "observe":
+            event = observed(first, rest[0], key=key)
+            time = at(now - rest[1])
+        case "poll":
+            event = poll_completed(first, key=key, time=time)
+        case "delete":
+            event = deleted(first, key=key, time=time)
+        case "publish":
+            event = published(*SETS[first], revision=max(revision + rest[0], 1))
+        case "tick":
+            event = ticked(now + first)
+        case _:
+            event = _fact(kind, first, rest, key, time)
+    return Envelope(event.id, event.source, event.subject, time if kind != "tick" else event.time, event.data)
+
+
+def _fact(kind: str, repository: str, rest: list[Any], key: str, time: str) -> Envelope[Frozen]:
+    match kind:
+        case "scan":
+            found = [vulnerability(name) for name in rest[2]]
+            return scanned(repository, rest[0], *found, platform=rest[1], key=key, time=time)
+        case "inspect":
+            return inspected(repository, rest[0], *(_INDEX if rest[0] == "index" else ()), key=key, time=time)
+        case "fail":
+            return inspection_failed(repository, rest[0], key=key, time=time)
+        case "override":
+            expires_at = None if rest[2] is None else at(rest[2])
+            return overridden(repository, rest[1], image=rest[0], expires_at=expires_at, key=key, time=time)
+        case "revoke":
+            return override_revoked(repository, rest[1], image=rest[0], key=key, time=time)
+        case "approve":
+            expires_at = None if rest[3] is None else at(rest[3])
+            return approved(repository, rest[0], rest[1], rest[2], expires_at=expires_at, key=key, time=time)
+        case "unapprove":
+            return approval_revoked(repository, *rest, key=key, time=time)
+        case "sign":
+            return signed(repository, rest[0], rest[1], key=key, time=time)
+        case _:
+            return requested(repository, rest[0], "local/prod/manual:1", key=key, time=time)

@@ -1,0 +1,364 @@
+"""What should come out, written as plain loops: the whole history is kept, and each verdict found from its beginning.
+
+No timers, no index, no lists of what waits: with each event every tag is looked at for every policy.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from schemas.envelope import Envelope
+from schemas.events import (
+    ClockTicked,
+    ImageDeleted,
+    ImageObserved,
+    ImagePushed,
+    PolicyPublished,
+    PollCompleted,
+    PromotionRequested,
+    TransferCompleted,
+)
+from schemas.facts import (
+    ApprovalGranted,
+    ApprovalRevoked,
+    ImageInspected,
+    OverrideRevoked,
+    ScanCompleted,
+    SignatureVerified,
+    VulnerabilityOverridden,
+)
+from schemas.instants import parse_instant
+from schemas.policies import Policy
+from schemas.references import Frozen
+
+#: The source tag, the policy, the verdict and the target, as far as there are any.
+Verdict = tuple[str, str | None, str, str | None]
+ACTS = ("promote", "mirror")
+LOOKS_AT = {
+    "vulnerability_all": {"scan", "override", "inspection"},
+    "size": {"inspection"},
+    "approved": {"approval"},
+    "signed-by": {"signature"},
+}
+KINDS: dict[type[Frozen], str] = {
+    ImageInspected: "inspection",
+    ScanCompleted: "scan",
+    SignatureVerified: "signature",
+    VulnerabilityOverridden: "override",
+    OverrideRevoked: "override",
+    ApprovalGranted: "approval",
+    ApprovalRevoked: "approval",
+}
+
+
+@dataclass
+class Tag:
+    """What a tag has, found by going through the history."""
+
+    digest: str | None = None
+    revision: int = 0
+    updated_at: str = ""
+    is_known: bool = False
+
+
+@dataclass
+class Naive:
+    """The model. ``take`` returns what must be decided, and what may be decided beside it."""
+
+    history: list[Envelope[Frozen]] = field(default_factory=list)
+    #: Everything decided so far: the number of its event, and the verdict.
+    made: list[tuple[int, Verdict]] = field(default_factory=list)
+    #: What policies that share a target wanted there: revision, target, policy, digest.
+    wanted: list[tuple[int, str, str, str]] = field(default_factory=list)
+
+    def take(self, event: Envelope[Frozen]) -> tuple[set[Verdict], set[Verdict]]:
+        before = {str(name): self.tag(name) for name in self.names()}
+        revision_before, policies_before, clock_before = self.revision(), self.policies(), self.clock()
+        self.history.append(event)
+        data = event.data
+        judged: list[tuple[str, Policy]] = []
+        if isinstance(data, PromotionRequested):
+            acts = "promote" if data.target.repository.registry == data.repository.registry else "mirror"
+            return self.note({(f"{data.repository}:{data.tag}", "(manual)", acts, str(data.target))}), set()
+        if (arrival := arrival_in(event)) is not None:
+            name, digest = arrival
+            known = before.get(name, Tag())
+            if isinstance(data, ImageObserved) and (known.digest == digest or event.time < known.updated_at):
+                return set(), set()
+            chosen = self.matching(name)
+            is_old = isinstance(data, ImageObserved) and not known.is_known and not self.was_polled(name)
+            if is_old:
+                chosen = [policy for policy in chosen if policy.initial_evaluation]
+            if not chosen or (known.digest == digest and known.revision == revision_before):
+                return self.note({(name, None, "ignore", None)}), set()
+            judged = [(name, policy) for policy in chosen]
+        if isinstance(data, PolicyPublished) and data.revision > revision_before:
+            new = [policy for policy in self.policies() if policy not in policies_before and policy.initial_evaluation]
+            judged = [(name, policy) for name in self.names() for policy in self.matching(name) if policy in new]
+        if type(data) in KINDS:
+            judged = [pair for pair in self.waiting({"hold", "deny"}) if self.concerns(event, *pair)]
+        if isinstance(data, ClockTicked) and data.now > clock_before:
+            return self.tick(event)
+        return self.note(self.settle(event, judged)), set()
+
+    def tick(self, event: Envelope[Frozen]) -> tuple[set[Verdict], set[Verdict]]:
+        """What time makes act must be decided now; what time makes fail may be told later."""
+        judged = self.waiting({"hold"})
+        verdicts = {pair: self.judge(event, *pair) for pair in judged}
+        acting = [pair for pair in judged if verdicts[pair][2] in ACTS]
+        others = {verdict for pair, verdict in verdicts.items() if pair not in acting}
+        return self.note(self.settle(event, acting)), others
+
+    def note(self, verdicts: set[Verdict]) -> set[Verdict]:
+        self.made += [(len(self.history), verdict) for verdict in verdicts]
+        return verdicts
+
+    # -- What is there
+
+    def names(self) -> list[str]:
+        found = [arrival[0] for event in self.history if (arrival := arrival_in(event)) is not None]
+        return list(dict.fromkeys(found))
+
+    def revision(self) -> int:
+        return max((e.data.revision for e in self.history if isinstance(e.data, PolicyPublished)), default=0)
+
+    def policies(self) -> tuple[Policy, ...]:
+        """Return the enabled policies of the first publication of the highest revision."""
+        for event in self.history:
+            if isinstance(event.data, PolicyPublished) and event.data.revision == self.revision():
+                return tuple(policy for policy in event.data.set.policies if policy.mode != "disabled")
+        return ()
+
+    def matching(self, name: str) -> list[Policy]:
+        return [policy for policy in self.policies() if target_of(policy, name) is not None]
+
+    def clock(self) -> str:
+        return max((e.data.now for e in self.history if isinstance(e.data, ClockTicked)), default="")
+
+    def was_polled(self, name: str) -> bool:
+        repository = name.rpartition(":")[0]
+        return any(isinstance(e.data, PollCompleted) and str(e.data.repository) == repository for e in self.history)
+
+    def tag(self, name: str) -> Tag:
+        found, revision = Tag(), 0
+        for event in self.history:
+            data = event.data
+            if isinstance(data, PolicyPublished):
+                revision = max(revision, data.revision)
+            if isinstance(data, ImageDeleted) and f"{data.repository}:{data.tag}" == name:
+                found = Tag(None, found.revision, event.time, is_known=True)
+            arrival = arrival_in(event)
+            if arrival is None or arrival[0] != name:
+                continue
+            if not isinstance(data, ImageObserved) or (arrival[1] != found.digest and event.time >= found.updated_at):
+                found = Tag(arrival[1], revision, event.time, is_known=True)
+        return found
+
+    # -- What is to be judged
+
+    def waiting(self, verdicts: set[str]) -> list[tuple[str, Policy]]:
+        """Return every tag and policy whose last verdict on what the tag has can still change."""
+        return [
+            (name, policy)
+            for name in self.names()
+            for policy in self.matching(name)
+            if self.last_verdict(name, policy) in verdicts
+        ]
+
+    def last_verdict(self, name: str, policy: Policy) -> str | None:
+        """Return the last verdict since the tag has its digest, unless it was final."""
+        found = None
+        moved = self.moved_at(name)
+        for number, verdict in self.made:
+            if number < moved or verdict[0] != name:
+                continue
+            then = Naive(self.history[:number])
+            judge = next((other for other in then.matching(name) if other.name == policy.name), None)
+            if judge is None:
+                found = None  # The tag was decided while the policy was not there.
+            elif verdict[1] == policy.name:
+                is_final = verdict[2] == "deny" and not looks_at(judge)
+                found = None if is_final else verdict[2]
+        return found
+
+    def moved_at(self, name: str) -> int:
+        """Return the number of the event with which the tag came to the digest that it has."""
+        number = len(self.history)
+        digest = self.tag(name).digest
+        while number > 1 and Naive(self.history[: number - 1]).tag(name).digest == digest:
+            number -= 1
+        return number
+
+    def concerns(self, event: Envelope[Frozen], name: str, policy: Policy) -> bool:
+        data: Any = event.data
+        if KINDS[type(data)] not in looks_at(policy) or str(data.repository) != name.rpartition(":")[0]:
+            return False
+        if isinstance(data, ApprovalGranted | ApprovalRevoked) and data.policy != policy.name:
+            return False
+        digest = self.tag(name).digest
+        return data.digest is None or data.digest == digest or data.digest in self.parts(name, str(digest))
+
+    # -- What is known of an image
+
+    def told(self, name: str, *models: type[Frozen]) -> Iterator[Any]:
+        """Yield the facts of some models about the repository of a tag, the newest last."""
+        repository = name.rpartition(":")[0]
+        for event in self.history:
+            if isinstance(event.data, models) and str(event.data.repository) == repository:  # type: ignore[attr-defined]
+                yield event.data
+
+    def parts(self, name: str, digest: str) -> list[str]:
+        every = [fact for fact in self.told(name, ImageInspected) if fact.digest == digest]
+        return [image.digest for fact in every for image in fact.images]
+
+    def images(self, name: str, policy: Policy) -> list[Any] | None:
+        inspected = [fact for fact in self.told(name, ImageInspected) if fact.digest == self.tag(name).digest]
+        if not inspected:
+            return None
+        chosen = policy.platforms
+        return [image for image in inspected[-1].images if not chosen or image.platform in chosen]
+
+    def arrivals(self, name: str) -> list[Envelope[Frozen]]:
+        """Return how the digest of a tag came into its repository, under whatever tag."""
+        repository, digest = name.rpartition(":")[0], self.tag(name).digest
+        found = []
+        for number, event in enumerate(self.history):
+            arrival = arrival_in(event)
+            if arrival is None or arrival[1] != digest or arrival[0].rpartition(":")[0] != repository:
+                continue
+            before = Naive(self.history[:number]).tag(arrival[0])
+            if isinstance(event.data, ImageObserved) and (before.digest == digest or event.time < before.updated_at):
+                continue
+            found.append(event)
+        return found
+
+    def vulnerabilities(self, name: str, policy: Policy, now: str) -> int | None:
+        digest, images = str(self.tag(name).digest), self.images(name, policy)
+        if images is None:
+            types = [getattr(event.data, "media_type", None) for event in self.arrivals(name)]
+            known = next((type_ for type_ in types if type_ is not None), "")
+            if not known.endswith(("image.manifest.v1+json", "manifest.v2+json")):
+                return None
+        parts = [(image.digest, image.platform) for image in images or ()] or [(digest, None)]
+        counted: set[tuple[str, str]] = set()
+        for part, platform in parts:
+            scans = [scan for scan in self.told(name, ScanCompleted) if scan.digest == part]
+            if not scans and part != digest:
+                about = [scan for scan in self.told(name, ScanCompleted) if scan.digest == digest]
+                scans = [scan for scan in about if scan.platform == platform]
+            if not scans:
+                return None
+            counted |= {
+                (item.id, item.component)
+                for item in scans[-1].vulnerabilities
+                if not self.is_overridden(name, item.id, {None, digest, part}, now)
+            }
+        return len(counted)
+
+    def is_overridden(self, name: str, vulnerability: str, digests: set[str | None], now: str) -> bool:
+        last: dict[str | None, Any] = {}
+        for fact in self.told(name, VulnerabilityOverridden, OverrideRevoked):
+            if fact.vulnerability == vulnerability and fact.digest in digests:
+                last[fact.digest] = fact
+        given = [fact for fact in last.values() if isinstance(fact, VulnerabilityOverridden)]
+        return any(fact.expires_at is None or fact.expires_at > now for fact in given)
+
+    # -- Verdicts
+
+    def judge(self, event: Envelope[Frozen], name: str, policy: Policy) -> Verdict:
+        target = target_of(policy, name)
+        images = self.images(name, policy)
+        results = [self.result(event, name, policy, rule) for rule in policy.rules]
+        if (policy.platforms and images == []) or "fails" in results:
+            return name, policy.name, "deny", target
+        if "waits" in results:
+            return name, policy.name, "hold", target
+        acts = "promote" if str(target).startswith(f"{policy.source.registry}/") else "mirror"
+        return name, policy.name, acts, target
+
+    def result(self, event: Envelope[Frozen], name: str, policy: Policy, rule: Any) -> str:
+        now, digest = event.time, self.tag(name).digest
+        first = self.arrivals(name)[0].time
+        if rule.field == "tag":
+            tag = name.rpartition(":")[2]
+            fits = tag.endswith(rule.values) if rule.operator == "ends-with" else tag not in rule.values
+            return "holds" if fits else "fails"
+        if rule.field == "soak":
+            return "holds" if hours(first, now) >= int(rule.values[0][:-1]) else "waits"
+        if rule.field == "updated_at_duration":
+            return "holds" if hours(self.tag(name).updated_at, now) < int(rule.values[0][:-1]) else "fails"
+        if rule.field == "window":
+            return "holds" if parse_instant(now).hour == 9 else "waits"
+        if rule.field == "signed-by":
+            signed = {fact.key for fact in self.told(name, SignatureVerified) if fact.digest == digest}
+            return "holds" if signed & set(rule.values) else "waits"
+        if rule.field == "approved":
+            return "holds" if self.approvers(name, policy, now) else "waits"
+        if rule.field == "size":
+            images = self.images(name, policy)
+            return "waits" if images is None else "holds" if sum(image.size for image in images) < 2000 else "fails"
+        count = self.vulnerabilities(name, policy, now)
+        return "waits" if count is None else "holds" if count == 0 else "fails"
+
+    def approvers(self, name: str, policy: Policy, now: str) -> set[str]:
+        pushers = {
+            getattr(event.data, "actor", getattr(event.data, "pushed_by", None)) for event in self.arrivals(name)
+        }
+        found: set[str] = set()
+        for fact in self.told(name, ApprovalGranted, ApprovalRevoked):
+            if fact.digest != self.tag(name).digest or fact.policy != policy.name:
+                continue
+            found.discard(fact.approver if isinstance(fact, ApprovalRevoked) else fact.actor)
+            if isinstance(fact, ApprovalGranted) and (fact.expires_at is None or fact.expires_at > now):
+                found.add(fact.actor)
+        return found - pushers
+
+    def settle(self, event: Envelope[Frozen], judged: list[tuple[str, Policy]]) -> set[Verdict]:
+        verdicts = [(policy, self.judge(event, name, policy)) for name, policy in judged if self.tag(name).digest]
+        acting = [(p, v) for p, v in verdicts if v[2] in ACTS and p.mode == "enforce"]
+        final = {verdict for policy, verdict in verdicts if (policy, verdict) not in acting}
+        for policy, verdict in acting:
+            others = [(p, v) for p, v in acting if v[3] == verdict[3]]
+            digests = {str(self.tag(v[0]).digest) for _, v in others}
+            last: dict[str, str] = {}
+            for revision, target, name, digest in self.wanted:
+                if revision == self.revision() and target == verdict[3] and name not in {p.name for p, _ in others}:
+                    last[name] = digest
+            is_shared = self.shares_target(policy, verdict[0])
+            conflict = len(digests | (set(last.values()) if is_shared else set())) > 1
+            final.add((verdict[0], policy.name, "deny" if conflict else verdict[2], verdict[3]))
+        for policy, verdict in acting:
+            if self.shares_target(policy, verdict[0]):
+                self.wanted.append((self.revision(), str(verdict[3]), policy.name, str(self.tag(verdict[0]).digest)))
+        return final
+
+    def shares_target(self, policy: Policy, name: str) -> bool:
+        places = [str(target_of(other, name)).rpartition(":")[0] for other in self.matching(name)]
+        return places.count(str(target_of(policy, name)).rpartition(":")[0]) > 1
+
+
+def arrival_in(event: Envelope[Frozen]) -> tuple[str, str] | None:
+    data = event.data
+    if isinstance(data, ImagePushed | ImageObserved):
+        return f"{data.repository}:{data.tag}", data.digest
+    return (str(data.target), data.digest) if isinstance(data, TransferCompleted) else None
+
+
+def target_of(policy: Policy, name: str) -> str | None:
+    """Return where a policy puts a tag; None when the tag's repository is not its source. Globs end with ``/*``."""
+    repository, _, tag = name.rpartition(":")
+    head, _, last = repository.rpartition("/")
+    source = str(policy.source)
+    if source not in {repository, f"{head}/*"}:
+        return None
+    target = str(policy.target).replace("{1}", last)
+    return f"{target}:{policy.tag.replace('%n', tag)}"
+
+
+def looks_at(policy: Policy) -> set[str]:
+    kinds = {kind for rule in policy.rules for kind in LOOKS_AT.get(rule.field, ())}
+    return kinds | {"inspection"} if policy.platforms else kinds
+
+
+def hours(since: str, now: str) -> float:
+    return (parse_instant(now) - parse_instant(since)).total_seconds() / 3600
