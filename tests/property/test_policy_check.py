@@ -9,12 +9,14 @@ from itertools import product
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from schemas.patterns import SourcePattern
 from schemas.policies import Policy, PolicySet
 from schemas.references import Reference, Repository
 from tests.support.builders import at, policy, rule
 from towline.policy.check import problems_of
 from towline.policy.index import PolicyIndex
 from towline.policy.judge import resolve
+from towline.policy.patterns import can_meet, match
 from towline.policy.rules.texts import holds
 
 #: Few and close to each other, so that many sets nearly collide or nearly go round.
@@ -87,11 +89,11 @@ def set_of(drawn: list[tuple]) -> PolicySet:  # type: ignore[type-arg]
 
 def writes(index: PolicyIndex, source: Reference) -> set[Reference]:
     found = set()
-    for match in index.matching(source.repository):
-        if all(holds(one.operator, (source.tag,), one.values) for one in match.policy.rules):
+    for found_match in index.matching(source.repository):
+        if all(holds(one.operator, (source.tag,), one.values) for one in found_match.policy.rules):
             for time in TIMES:
                 try:
-                    found.add(resolve(match, source, time))
+                    found.add(resolve(found_match, source, time))
                 except ValueError:
                     continue
     return found
@@ -166,3 +168,20 @@ def test_without_globs_exactly_the_cycles_are_refused(ends: list[tuple[str, str]
             for target in list(targets):
                 targets.update(onward.get(target, ()))
     assert bool(found) == any(source in targets for source, targets in onward.items())
+
+
+paths = st.lists(st.sampled_from(("a", "b", "ab", "a-b", "a.b")), min_size=1, max_size=4).map("/".join)
+globs = st.lists(st.sampled_from(("a", "b", "*", "a*", "*b", "*-*", "**")), min_size=1, max_size=4).map("/".join)
+
+
+@given(paths, globs, globs)
+@settings(max_examples=500, deadline=None)
+def test_patterns_that_match_one_repository_can_meet(path: str, first: str, second: str) -> None:
+    repository = Repository.parse(f"l/{path}")
+    one, two = SourcePattern.parse(f"l/{first}"), SourcePattern.parse(f"l/{second}")
+    if match(one, repository) is not None and match(two, repository) is not None:
+        assert can_meet(one, two)
+    if match(one, repository) is not None:
+        assert can_meet(one, SourcePattern.parse(f"l/{path}"))
+    else:
+        assert not can_meet(one, SourcePattern.parse(f"l/{path}"))

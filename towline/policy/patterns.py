@@ -1,11 +1,17 @@
 """Source patterns: which repositories they match, what they capture, and which two can meet in one repository."""
 
 import re
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeVar
 
 from schemas.patterns import SourcePattern, TargetPattern, fill_placeholders
 from schemas.references import Repository
+
+ItemT = TypeVar("ItemT")
+
+Row = Sequence[tuple[ItemT, bool]]
+"""What follows on what, and whether it may be there any number of times, also not at all."""
 
 _WILDCARD: Final = re.compile(r"\*\*|\*")
 #: Many patterns match few repositories over and over.
@@ -63,30 +69,40 @@ def can_meet(first: SourcePattern, second: SourcePattern) -> bool:
     """Tell whether some repository is matched by both patterns. Never wrongly False."""
     if first.registry != second.registry:
         return False
-    return _meet(tuple(first.path.split("/")), tuple(second.path.split("/")))
+    return rows_can_meet(_row_of_parts(first.path), _row_of_parts(second.path), _parts_fit)
+
+
+def _row_of_parts(path: str) -> Row[str]:
+    row: list[tuple[str, bool]] = []
+    for part in path.split("/"):
+        # ** is any part, and any number of further ones.
+        row += [("*", False), ("*", True)] if part == "**" else [(part, False)]
+    return row
 
 
 @lru_cache(maxsize=_COMPILED_MAX)
-def _meet(first: tuple[str, ...], second: tuple[str, ...]) -> bool:
-    if not first or not second:
-        return not first and not second
-    if first[0] == "**" or second[0] == "**":
-        if first[0] != "**":
-            first, second = second, first
-        # ** takes one part of the other, and either ends or goes on.
-        return (
-            _meet(first[1:], second[1:]) or _meet(first, second[1:]) or (second[0] == "**" and _meet(first[1:], second))
-        )
-    return parts_can_meet(first[0], second[0]) and _meet(first[1:], second[1:])
+def _parts_fit(first: str, second: str) -> bool:
+    one, two = ([(char, char == "*") for char in part] for part in (first, second))
+    return rows_can_meet(one, two, lambda a, b: a == b or "*" in {a, b})
 
 
-@lru_cache(maxsize=_COMPILED_MAX)
-def parts_can_meet(first: str, second: str) -> bool:
-    """Tell whether some text fits both, where ``*`` stands for any characters."""
-    if not first or not second:
-        return not (first + second).strip("*")
-    if first[0] == "*":
-        return parts_can_meet(first[1:], second) or parts_can_meet(first, second[1:])
-    if second[0] == "*":
-        return parts_can_meet(first, second[1:]) or parts_can_meet(first[1:], second)
-    return first[0] == second[0] and parts_can_meet(first[1:], second[1:])
+def rows_can_meet(first: Row[ItemT], second: Row[ItemT], fits: Callable[[ItemT, ItemT], bool]) -> bool:
+    """Tell whether two rows can be one. Each item is there once, or, when so marked, any number of times."""
+    seen: set[tuple[int, int]] = set()
+    todo = [(0, 0)]
+    while todo:
+        at = todo.pop()
+        if at in seen:
+            continue
+        seen.add(at)
+        one = first[at[0]] if at[0] < len(first) else None
+        two = second[at[1]] if at[1] < len(second) else None
+        if one is None and two is None:
+            return True
+        if one is not None and one[1]:
+            todo.append((at[0] + 1, at[1]))
+        if two is not None and two[1]:
+            todo.append((at[0], at[1] + 1))
+        if one is not None and two is not None and fits(one[0], two[0]):
+            todo.append((at[0] + (not one[1]), at[1] + (not two[1])))
+    return False

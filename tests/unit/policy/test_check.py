@@ -212,3 +212,16 @@ def test_a_rule_on_a_platform_that_is_not_copied_never_holds() -> None:
     wanted = rule_on("platform", "one-of", "windows/amd64")
     assert len(problems(policy("p", "local/a", "remote/a", wanted, platforms=("linux/amd64",)))) == 1
     assert problems(policy("p", "local/a", "remote/a", wanted)) == []
+
+
+@pytest.mark.parametrize(
+    "path", ["a*" * 126, "*a" * 126, "*" + "b" * 250, "a" * 250 + "*", "*/" * 120 + "*", "**/" * 60 + "a"]
+)
+@pytest.mark.parametrize("other", ["a" * 250 + "*", "*" + "b" * 250, "a*" * 126, "/".join("a" * 120) + "/*"])
+def test_patterns_as_long_as_they_may_be_are_compared(path: str, other: str) -> None:
+    same_target = [
+        policy("one", f"local/{path}", "remote/{repository}", tag="a-%n"),
+        policy("two", f"local/{other}", "remote/{repository}", tag="b-%n"),
+        policy("on", f"remote/{path}", "third/{repository}"),
+    ]
+    assert problems_of(PolicySet(policies=tuple(same_target)), None) == []

@@ -5,10 +5,11 @@ A shape is a row of pieces; a piece is a set of characters, once or any number o
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from string import ascii_letters, ascii_lowercase, digits
-from typing import Final
+from typing import Final, NamedTuple
+
+from towline.policy.patterns import rows_can_meet
 
 _TAG_FIRST: Final = frozenset(ascii_letters + digits + "_")
 _TAG_CHARS: Final = _TAG_FIRST | frozenset(".-")
@@ -18,8 +19,7 @@ _LETTERS: Final = frozenset(ascii_letters)
 _DIGITS: Final = frozenset(digits)
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """One of some characters; with ``repeats`` any number of them, also none."""
 
     chars: frozenset[str]
@@ -87,24 +87,7 @@ def keeps_tags_apart(template: str) -> bool:
 
 def can_equal(first: Shape, second: Shape) -> bool:
     """Tell whether some text has both shapes."""
-    seen: set[tuple[int, int]] = set()
-    todo = [(0, 0)]
-    while todo:
-        at = todo.pop()
-        if at in seen:
-            continue
-        seen.add(at)
-        one = first[at[0]] if at[0] < len(first) else None
-        two = second[at[1]] if at[1] < len(second) else None
-        if one is None and two is None:
-            return True
-        if one is not None and one.repeats:
-            todo.append((at[0] + 1, at[1]))
-        if two is not None and two.repeats:
-            todo.append((at[0], at[1] + 1))
-        if one is not None and two is not None and not one.chars.isdisjoint(two.chars):
-            todo.append((at[0] + (not one.repeats), at[1] + (not two.repeats)))
-    return False
+    return rows_can_meet(first, second, lambda one, two: not one.isdisjoint(two))
 
 
 def fixed_head(shape: Shape) -> str:
