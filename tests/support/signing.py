@@ -15,7 +15,9 @@ from towline.registry import RegistryClient
 from towline.registry.cosign import PAYLOAD_MEDIA_TYPE, SIGNATURE_ANNOTATION
 from towline.registry.images import push_blob
 from towline.registry.referrers import fallback_tag
-from towline.registry.signatures import PAYLOAD_TYPE, Signature
+from towline.registry.signatures import PAYLOAD_TYPE, SIGN_PREDICATE, STATEMENT_TYPE, Signature
+
+BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,33 @@ class Signer:
         return bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
 
     def sign(self, payload: bytes) -> Signature:
+        return Signature(payload, base64.b64encode(self._raw(payload)).decode())
+
+    def bundle(self, payload: bytes, payload_type: str = STATEMENT_TYPE) -> bytes:
+        """A Sigstore bundle as cosign 3 makes it with a key, its signature over the DSSE encoding of the payload."""
+        signed = f"DSSEv1 {len(payload_type)} {payload_type} {len(payload)} ".encode() + payload
+        envelope = {
+            "payload": base64.b64encode(payload).decode(),
+            "payloadType": payload_type,
+            "signatures": [{"sig": base64.b64encode(self._raw(signed)).decode()}],
+        }
+        return json.dumps({"mediaType": BUNDLE, "verificationMaterial": {}, "dsseEnvelope": envelope}).encode()
+
+    def _raw(self, message: bytes) -> bytes:
         match self.private:
             case ec.EllipticCurvePrivateKey():
-                raw = self.private.sign(payload, ec.ECDSA(SHA256()))
+                return bytes(self.private.sign(message, ec.ECDSA(SHA256())))
             case rsa.RSAPrivateKey():
-                raw = self.private.sign(payload, padding.PKCS1v15(), SHA256())
+                return bytes(self.private.sign(message, padding.PKCS1v15(), SHA256()))
             case _:
-                raw = self.private.sign(payload)
-        return Signature(payload, base64.b64encode(raw).decode())
+                return bytes(self.private.sign(message))
+
+
+def statement_for(digest: str, predicate_type: str = SIGN_PREDICATE) -> bytes:
+    algorithm, _, digits = digest.partition(":")
+    subject = [{"digest": {algorithm: digits}, "annotations": {}}]
+    statement = {"_type": "https://in-toto.io/Statement/v1", "subject": subject, "predicateType": predicate_type}
+    return json.dumps({**statement, "predicate": {}}).encode()
 
 
 def payload_for(digest: str, type_: str = PAYLOAD_TYPE) -> bytes:

@@ -1,5 +1,6 @@
 """Where cosign puts signatures: the tag ``ALGORITHM-HEX.sig``, or referrers of the image."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -12,12 +13,15 @@ from towline.registry.errors import NotFoundError, TooLargeError, UnsupportedMan
 from towline.registry.manifests import Manifest
 from towline.registry.parallel import each
 from towline.registry.referrers import SIGNATURE_SUFFIX, fallback_tag, find_attached
-from towline.registry.signatures import PublicKey, Signature, load_key, signers
+from towline.registry.signatures import PublicKey, Signature, load_key, read_bundle, signers
 from towline.settings import KeySettings
 
 #: Layers that are payloads of signatures. They are what tells a signature: the artifact type differs between versions.
 PAYLOAD_MEDIA_TYPE: Final = "application/vnd.dev.cosign.simplesigning.v1+json"
 SIGNATURE_ANNOTATION: Final = "dev.cosignproject.cosign/signature"
+
+#: Layers that are Sigstore bundles, of any version; their payload is inside of them.
+_BUNDLE_TYPE: Final = re.compile(r"application/vnd\.dev\.sigstore\.bundle[a-z0-9.]*\+json(;.*)?")
 
 _READS_AT_A_TIME: Final = 4
 
@@ -62,25 +66,31 @@ async def find_signatures(client: RegistryClient, repository: str, digest: str) 
     if len(payloads) > limits.signature_count:
         raise TooLargeError(f"{repository}@{digest} has more than {limits.signature_count} signatures")
 
-    async def read(item: tuple[Descriptor, str]) -> Signature | None:
+    async def read(item: tuple[Descriptor, str | None]) -> list[Signature]:
         blob, text = item
         try:
-            return Signature(await client.read_blob(repository, blob, limits.signature_payload_bytes), text)
+            content = await client.read_blob(repository, blob, limits.signature_payload_bytes)
         except (NotFoundError, TooLargeError):
-            return None  # A payload that is not there, or is none by its size, is not signed.
+            return []  # A payload that is not there, or is none by its size, is not signed.
+        return read_bundle(content) if text is None else [Signature(content, text)]
 
     read_all = await each(payloads, read, at_a_time=_READS_AT_A_TIME)
-    return [signature for signature in read_all if signature is not None]
+    return [signature for signatures in read_all for signature in signatures]
 
 
-async def _payloads(client: RegistryClient, repository: str, digest: str) -> list[tuple[Descriptor, str]]:
+async def _payloads(client: RegistryClient, repository: str, digest: str) -> list[tuple[Descriptor, str | None]]:
+    """Return the blobs of a manifest that hold what was signed, each with its signature unless that is inside."""
     try:
         manifest = await client.get_manifest(repository, digest)
     except (NotFoundError, UnsupportedManifestError):
         return []  # Listed and deleted, or no manifest that could have a signature.
     blobs = {blob.digest: blob for blob in manifest.blobs}
-    signed = ((layer, _signature_in(layer)) for layer in _layers(manifest))
-    return [(blobs[layer["digest"]], text) for layer, text in signed if text and layer.get("digest") in blobs]
+    found: list[tuple[Descriptor, str | None]] = []
+    for layer in _layers(manifest):
+        blob, text = blobs.get(str(layer.get("digest"))), _signature_in(layer)
+        if blob is not None and (text is not None or _BUNDLE_TYPE.fullmatch(blob.media_type)):
+            found.append((blob, text))
+    return found
 
 
 def _layers(manifest: Manifest) -> list[dict[str, Any]]:

@@ -6,14 +6,15 @@ import pytest
 
 from schemas.references import Repository
 from tests.support.faults import Answer
-from tests.support.images import entry
+from tests.support.images import entry, push_manifest_of
 from tests.support.pairs import Pair
-from tests.support.signing import Signer, payload_for, push_signatures
+from tests.support.signing import BUNDLE, Signer, payload_for, push_signatures, statement_for
 from tests.unit.registry.copying import errors
 from towline import limits
 from towline.errors import SettingsError
 from towline.registry.cosign import find_signers, load_keys
 from towline.registry.errors import ServerError, TooLargeError
+from towline.registry.images import push_blob
 from towline.registry.signatures import load_key
 from towline.settings import KeySettings
 
@@ -45,6 +46,20 @@ async def test_signatures_that_are_referrers_are_found_whatever_their_artifact_t
     signature = RELEASE.sign(payload_for(image.digest))
     members = {"artifactType": artifact_type} if artifact_type else {}
     await push_signatures(pair.source_client, DEV.name, image, signature, tag="any", subject=entry(image), **members)
+    assert await found(pair, image.digest) == ("release",)
+
+
+async def test_a_bundle_that_is_a_referrer_is_found(pair: Pair) -> None:
+    image = await pair.push()
+    bundle = await push_blob(pair.source_client, DEV.name, RELEASE.bundle(statement_for(image.digest)), BUNDLE)
+    await push_manifest_of(
+        pair.source_client,
+        DEV.name,
+        "any",
+        [bundle],
+        subject=entry(image),
+        artifactType="application/vnd.oci.empty.v1+json",
+    )
     assert await found(pair, image.digest) == ("release",)
 
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from tests.support.builders import digest
-from tests.support.signing import Signer, payload_for
+from tests.support.signing import Signer, payload_for, statement_for
 from towline.errors import SettingsError
-from towline.registry.signatures import Signature, load_key, signers
+from towline.registry.signatures import STATEMENT_TYPE, Signature, load_key, read_bundle, signers
 
 OURS = digest("ours")
 KEYS = {kind: Signer.make(kind) for kind in ("ecdsa", "rsa", "ed25519")}
@@ -81,6 +81,38 @@ def test_a_good_signature_on_a_payload_that_does_not_name_the_digest_is_none(pay
 
 def test_a_good_signature_of_a_key_that_is_not_configured_is_none() -> None:
     assert signers(LOADED, OURS, [Signer.make(kind).sign(payload_for(OURS)) for kind in KEYS]) == ()
+
+
+@pytest.mark.parametrize("kind", sorted(KEYS))
+def test_a_signature_in_a_bundle_names_the_key_that_made_it(kind: str) -> None:
+    assert signers(LOADED, OURS, read_bundle(KEYS[kind].bundle(statement_for(OURS)))) == (kind,)
+
+
+@pytest.mark.parametrize(
+    "bundle",
+    [
+        KEYS["ecdsa"].bundle(statement_for(digest("another image"))),
+        KEYS["ecdsa"].bundle(statement_for(OURS, "https://slsa.dev/provenance/v1")),
+        KEYS["ecdsa"].bundle(statement_for(OURS), "text/plain"),
+        KEYS["ecdsa"].bundle(payload_for(OURS)),
+        KEYS["ecdsa"].bundle(b'{"predicateType": "https://sigstore.dev/cosign/sign/v1", "subject": [{"digest": []}]}'),
+        Signer.make().bundle(statement_for(OURS)),
+        KEYS["ecdsa"].bundle(statement_for(OURS)).replace(b'"payloadType": "app', b'"payloadType": "App'),
+        b"",
+        b"[]",
+        b'{"dsseEnvelope": null}',
+        b'{"dsseEnvelope": {"payload": "e30=", "payloadType": 7, "signatures": [{"sig": "e30="}]}}',
+        b'{"dsseEnvelope": {"payload": "!", "payloadType": "a", "signatures": []}}',
+        b'{"messageSignature": {}}',
+    ],
+)
+def test_a_bundle_that_does_not_sign_this_digest_as_an_image_is_none(bundle: bytes) -> None:
+    assert signers(LOADED, OURS, read_bundle(bundle)) == ()
+
+
+def test_a_signature_on_the_bare_payload_of_a_bundle_is_none() -> None:
+    bare = replace(KEYS["ecdsa"].sign(statement_for(OURS)), payload_type=STATEMENT_TYPE)
+    assert signers(LOADED, OURS, [bare]) == ()
 
 
 def test_a_bad_signature_does_not_hide_a_good_one() -> None:
