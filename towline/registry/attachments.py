@@ -13,7 +13,7 @@ from towline.registry.blobs import digest_of
 from towline.registry.client import RegistryClient
 from towline.registry.closure import CLOSURE_BYTES, read_closure
 from towline.registry.content import ContentCopier
-from towline.registry.errors import NotFoundError, SourceGoneError, TagMovedError, TooLargeError
+from towline.registry.errors import ContentMissingError, NotFoundError, SourceGoneError, TagMovedError, TooLargeError
 from towline.registry.flights import Flights
 from towline.registry.manifests import Manifest, parse_manifest
 from towline.registry.parallel import each
@@ -131,7 +131,12 @@ class AttachmentCopier:
                 if not missing:
                     return
                 document = present.document() if present else {"schemaVersion": 2, "mediaType": OCI_INDEX}
-                await self._put(tag, {**document, "manifests": [*listed, *missing]}, OCI_INDEX)
+                try:
+                    await self._put(tag, {**document, "manifests": [*listed, *missing]}, OCI_INDEX)
+                except ContentMissingError:
+                    # The list names what was deleted since, which nobody took out of it.
+                    kept = [entry for entry in listed if await self._has(entry)]
+                    await self._put(tag, {**document, "manifests": [*kept, *missing]}, OCI_INDEX)
         raise TagMovedError(f"{self._repository}:{tag} is written by others again and again")
 
     async def _tag(self, tag: str, manifest: Manifest) -> None:
@@ -158,6 +163,9 @@ class AttachmentCopier:
             return await self._target.get_manifest(self._repository.name, digest, push=True)
         except NotFoundError:
             return None
+
+    async def _has(self, entry: Mapping[str, Any]) -> bool:
+        return await self._target.has_manifest(self._repository.name, str(entry["digest"]), push=True)
 
     async def _put(self, tag: str, document: Mapping[str, Any], media_type: str) -> None:
         content = canonical_bytes(document)

@@ -149,6 +149,21 @@ async def test_the_fallback_index_of_the_target_keeps_what_it_had(pair: Pair) ->
     assert found[0]["annotations"] == {"kept": "as it is"}
 
 
+async def test_a_fallback_index_of_the_target_loses_only_what_was_deleted(pair: Pair) -> None:
+    without_listing(pair, "target")
+    image = await pair.push()
+    report = await push_referrer(pair.source_client, "dev/app", image, "report")
+    kept, gone = [
+        await push_manifest_of(pair.target_client, "qa/app", name, [], note=name) for name in ("kept", "gone")
+    ]
+    await push_fallback(pair.target_client, "qa/app", image, entry(gone), entry(kept))
+    del pair.target.store.repositories["qa/app"].manifests[gone.digest]
+    await copied(pair, image)
+    assert [it["digest"] for it in await fallback(pair.target_client, "qa/app", image)] == [kept.digest, report.digest]
+    assert len(pair.target.violations) == 1
+    pair.target.violations.clear()  # the one that told what was deleted
+
+
 async def test_two_copies_of_one_image_lose_nothing_of_the_fallback_index(pair: Pair) -> None:
     without_listing(pair, "target")
     image = await pair.push()
