@@ -20,27 +20,28 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 GOLDEN = ROOT / "tests" / "golden" / "events"
 
-ASYNCAPI: dict[str, Any] = json.loads(documents()["asyncapi.json"])
+DOCUMENTS = documents()
+ASYNCAPI: dict[str, Any] = json.loads(DOCUMENTS["asyncapi.json"])
 MESSAGES: dict[str, Any] = ASYNCAPI["components"]["messages"]
 
 
-@pytest.mark.parametrize("path", sorted(documents()))
+@pytest.mark.parametrize("path", sorted(DOCUMENTS))
 def test_the_files_are_what_the_generator_prints(path: str) -> None:
-    assert (DOCS / path).read_text(encoding="utf-8") == documents()[path], "run: make schemas"
+    assert (DOCS / path).read_text(encoding="utf-8") == DOCUMENTS[path], "run: make schemas"
 
 
 def test_no_file_is_left_from_a_type_that_is_no_more() -> None:
-    assert {f"schemas/{file.name}" for file in (DOCS / "schemas").iterdir()} == set(documents()) - {"asyncapi.json"}
+    assert {f"schemas/{file.name}" for file in (DOCS / "schemas").iterdir()} == set(DOCUMENTS) - {"asyncapi.json"}
 
 
 def test_writing_makes_all_files(tmp_path: Path) -> None:
     write(tmp_path)
-    assert {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*.json")} == set(documents())
+    assert {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*.json")} == set(DOCUMENTS)
 
 
-@pytest.mark.parametrize("path", sorted(path for path in documents() if path.startswith("schemas/")))
+@pytest.mark.parametrize("path", sorted(path for path in DOCUMENTS if path.startswith("schemas/")))
 def test_every_schema_is_one_of_2020_12_and_describes_itself(path: str) -> None:
-    schema = json.loads(documents()[path])
+    schema = json.loads(DOCUMENTS[path])
     Draft202012Validator.check_schema(schema)
     assert schema["$schema"] == Draft202012Validator.META_SCHEMA["$id"]
     assert schema["title"]
@@ -49,13 +50,13 @@ def test_every_schema_is_one_of_2020_12_and_describes_itself(path: str) -> None:
 
 def test_every_type_has_a_schema_and_an_example() -> None:
     assert set(EXAMPLES) == set(TYPES)
-    assert {f"schemas/{message_name(type_)}.json" for type_ in TYPES} <= set(documents())
+    assert {f"schemas/{message_name(type_)}.json" for type_ in TYPES} <= set(DOCUMENTS)
 
 
 @pytest.mark.parametrize("type_", sorted(TYPES))
 def test_an_example_is_valid_and_decodes_to_itself(type_: str) -> None:
     value = encode(EXAMPLES[type_])
-    Draft202012Validator(json.loads(documents()[f"schemas/{message_name(type_)}.json"])).validate(json.loads(value))
+    Draft202012Validator(json.loads(DOCUMENTS[f"schemas/{message_name(type_)}.json"])).validate(json.loads(value))
     assert decode(value) == EXAMPLES[type_]
 
 
@@ -64,7 +65,7 @@ def test_an_example_is_valid_and_decodes_to_itself(type_: str) -> None:
     "change", [{"type": "other.type"}, {"version": 99}, {"more": 1}, {"id": "short"}, {"data": {}}, {"time": "now"}]
 )
 def test_a_schema_refuses_what_the_code_refuses(type_: str, change: dict[str, Any]) -> None:
-    schema = Draft202012Validator(json.loads(documents()[f"schemas/{message_name(type_)}.json"]))
+    schema = Draft202012Validator(json.loads(DOCUMENTS[f"schemas/{message_name(type_)}.json"]))
     record = json.loads(encode(EXAMPLES[type_])) | change
     with pytest.raises(ValueError, match=r".+"):
         decode(json.dumps(record).encode())
@@ -107,7 +108,7 @@ def test_every_reference_leads_somewhere() -> None:
     assert found
     for reference in found:
         path, _, pointer = reference.partition("#")
-        place: Any = ASYNCAPI if not path else json.loads(documents()[path.removeprefix("./")])
+        place: Any = ASYNCAPI if not path else json.loads(DOCUMENTS[path.removeprefix("./")])
         for part in filter(None, pointer.split("/")):
             place = place[part]
         assert place
@@ -126,14 +127,14 @@ def test_an_inbound_example_is_taken(name: str) -> None:
     events = events_from_record(record, "2026-11-24T08:00:00.000000Z")
     assert len(events) == (0 if name == "inbound.dialect" else 1)
     if name == "inbound.structured":
-        Draft202012Validator(json.loads(documents()["schemas/inbound.json"])).validate(example["payload"])
+        Draft202012Validator(json.loads(DOCUMENTS["schemas/inbound.json"])).validate(example["payload"])
 
 
 @pytest.mark.parametrize(
     "change", [{"type": "policy.published"}, {"data": {"repository": "local/a"}}, {"specversion": "0.3"}, {"id": ""}]
 )
 def test_the_inbound_schema_refuses_what_is_not_taken(change: dict[str, Any]) -> None:
-    schema = Draft202012Validator(json.loads(documents()["schemas/inbound.json"]))
+    schema = Draft202012Validator(json.loads(DOCUMENTS["schemas/inbound.json"]))
     example = MESSAGES["inbound.structured"]["examples"][0]["payload"]
     assert schema.is_valid(example | {"traceparent": "00-0af"})
     assert not schema.is_valid(example | change)
