@@ -13,7 +13,9 @@ from towline.failpoints import SITES, FailpointError, Failpoints
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("agents", "streams", "towline")
+#: Whose name a site takes from the agent that it is passed by; those of the runner, from one that carries out commands.
 AGENTS = ("evaluator", "intake", "observer", "transferrer")
+RUNNERS = ("observer", "transferrer")
 #: Every call, but for the definitions and the one that hands a site on.
 _CALL = re.compile(r"(?<!def )hit\((?!site\))")
 _SITE = re.compile(r'hit\(\s*(f?)"([a-z_.{}]+)"')
@@ -25,7 +27,8 @@ def sites_in_the_code() -> set[str]:
         for file in (ROOT / folder).rglob("*.py"):
             for formatted, site in _SITE.findall(file.read_text()):
                 if formatted:
-                    found |= {re.sub(r"{.*}", agent, site) for agent in AGENTS}
+                    agents = RUNNERS if file.stem == "command_runner" else AGENTS
+                    found |= {re.sub(r"{.*}", agent, site) for agent in agents}
                 else:
                     found.add(site)
     return found
