@@ -6,14 +6,13 @@ Nothing here comes from ``agents`` or from ``streams.replay``: what they get wro
 from collections.abc import Iterator
 
 from schemas.catalogue import decode, encode
-from schemas.commands import CopyImage
+from schemas.commands import CopyImage, InspectImage, PollRepository
 from schemas.decisions import Decision
 from schemas.envelope import Envelope
 from schemas.outcomes import Outcome
 from schemas.references import Frozen
 from streams.log import EventLog, LogRecord
 from streams.topics import COMMANDS, DECISIONS, EVENTS
-from towline.policy.plan import plan
 from towline.policy.step import MemoryState
 
 
@@ -49,19 +48,26 @@ async def check_exactly_once_by_id(log: EventLog) -> None:
 
 
 async def check_determinism(log: EventLog) -> None:
-    """I4 and I5: each partition's decisions, each once, are byte for byte what its events lead to."""
+    """I4 and I5: each partition's decisions, each once, are byte for byte what its events lead to.
+
+    Their commands are written, and the facts that travel are in the log.
+    """
+    written = {decode(record.value or b"").id for record in await all_records(log, COMMANDS)}
+    told = {record.value for record in await all_records(log, EVENTS)}
     for partition in range(await log.partitions(EVENTS)):
         state = MemoryState()
         expected: list[bytes] = []
-        commands: dict[str, bytes] = {}
+        commands: set[str] = set()
+        carried: set[bytes] = set()
         for _, event in _events(await records(log, EVENTS, partition)):
-            for decision in state.step(event).decisions:
-                expected.append(encode(decision))
-                commands |= {command.id: encode(command) for command in plan(decision)}
+            step = state.step(event)
+            expected += [encode(decision) for decision in step.decisions]
+            commands |= {command.id for command in step.commands}
+            carried |= {encode(fact) for fact in step.carried}
         recorded = [encode(decision) for decision in await _sealed(log, partition)]
         assert recorded == expected, f"partition {partition} has {len(recorded)} decisions of {len(expected)}"
-        written = {decode(record.value or b"").id for record in await all_records(log, COMMANDS)}
-        assert commands.keys() <= written, f"partition {partition} lacks commands"
+        assert commands <= written, f"partition {partition} lacks commands"
+        assert carried <= told, f"partition {partition} lacks facts that travel"
 
 
 async def check_causality(log: EventLog) -> None:
@@ -81,6 +87,9 @@ async def check_causality(log: EventLog) -> None:
     commands: dict[str, CopyImage] = {}
     for record in await all_records(log, COMMANDS):
         command = decode(record.value or b"")
+        if isinstance(command.data, InspectImage | PollRepository):
+            assert command.data.event_id in event_ids, f"command {command.id} without its event"
+            continue
         assert isinstance(command.data, CopyImage)
         cause = decisions.get(command.data.decision_id)
         assert cause is not None, f"command {command.id} without its decision"
