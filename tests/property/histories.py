@@ -56,10 +56,11 @@ SETS = (
     ),
 )
 
-references = st.builds("{}:{}".format, st.sampled_from(REPOSITORIES), st.sampled_from(TAGS))
-repositories = st.sampled_from(REPOSITORIES)
-images = st.sampled_from(["one", "two", "index"])
-parts = st.sampled_from(["one", "index", "amd64", "arm64"])
+#: Some come more often, so that what happens meets.
+repositories = st.sampled_from((*REPOSITORIES, *["local/dev/app"] * 5))
+references = st.builds("{}:{}".format, repositories, st.sampled_from(TAGS))
+images = st.sampled_from(["one", "one", "one", "two", "index"])
+parts = st.sampled_from(["one", "one", "index", "amd64", "arm64"])
 policies = st.sampled_from(["a", "b"])
 people = st.sampled_from(["ann", "bob"])
 vulnerabilities = st.sampled_from(["CVE-1", "CVE-2"])
@@ -90,7 +91,11 @@ steps = st.one_of(
     st.tuples(st.just("sign"), repositories, images, st.sampled_from(["release", "other"])),
     st.tuples(st.just("request"), references, images),
 )  # fmt: skip
-plays = st.lists(st.tuples(steps, st.sampled_from([0, 60, 1800, 3600, 7200])), max_size=18)
+timed = st.tuples(steps, st.sampled_from([0, 60, 1800, 3600, 7200]))
+beginnings = st.tuples(st.tuples(st.just("publish"), sets, st.just(1)), st.just(0))
+plays = st.builds(lambda first, rest: [first, *rest], beginnings, st.lists(timed, max_size=18)) | st.lists(
+    timed, max_size=9
+)
 
 _MEDIA = {"one": OCI_MANIFEST, "index": OCI_INDEX}
 _INDEX = (platform_image("linux/amd64", "amd64"), platform_image("linux/arm64", "arm64"))

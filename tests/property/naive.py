@@ -22,6 +22,7 @@ from schemas.facts import (
     ApprovalGranted,
     ApprovalRevoked,
     ImageInspected,
+    InspectionFailed,
     OverrideRevoked,
     ScanCompleted,
     SignatureVerified,
@@ -42,6 +43,7 @@ LOOKS_AT = {
 }
 KINDS: dict[type[Frozen], str] = {
     ImageInspected: "inspection",
+    InspectionFailed: "inspection",
     ScanCompleted: "scan",
     SignatureVerified: "signature",
     VulnerabilityOverridden: "override",
@@ -72,17 +74,16 @@ class Naive:
     wanted: list[tuple[int, str, str, str]] = field(default_factory=list)
 
     def take(self, event: Envelope[Frozen]) -> tuple[set[Verdict], set[Verdict]]:
-        before = {str(name): self.tag(name) for name in self.names()}
+        data, arrival = event.data, arrival_in(event)
+        known = Tag() if arrival is None else self.tag(arrival[0])
         revision_before, policies_before, clock_before = self.revision(), self.policies(), self.clock()
         self.history.append(event)
-        data = event.data
         judged: list[tuple[str, Policy]] = []
         if isinstance(data, PromotionRequested):
             acts = "promote" if data.target.repository.registry == data.repository.registry else "mirror"
             return self.note({(f"{data.repository}:{data.tag}", "(manual)", acts, str(data.target))}), set()
-        if (arrival := arrival_in(event)) is not None:
+        if arrival is not None:
             name, digest = arrival
-            known = before.get(name, Tag())
             if isinstance(data, ImageObserved) and (known.digest == digest or event.time < known.updated_at):
                 return set(), set()
             chosen = self.matching(name)
@@ -103,7 +104,7 @@ class Naive:
 
     def tick(self, event: Envelope[Frozen]) -> tuple[set[Verdict], set[Verdict]]:
         """What time makes act must be decided now; what time makes fail may be told later."""
-        judged = self.waiting({"hold"})
+        judged = [pair for pair in self.waiting({"hold"}) if self.waits_for_time(*pair)]
         verdicts = {pair: self.judge(event, *pair) for pair in judged}
         acting = [pair for pair in judged if verdicts[pair][2] in ACTS]
         others = {verdict for pair, verdict in verdicts.items() if pair not in acting}
@@ -180,6 +181,14 @@ class Naive:
                 is_final = verdict[2] == "deny" and not looks_at(judge)
                 found = None if is_final else verdict[2]
         return found
+
+    def waits_for_time(self, name: str, policy: Policy) -> bool:
+        """Tell whether with the last verdict no fact was missing."""
+        number = [number for number, verdict in self.made if verdict[:2] == (name, policy.name)][-1]
+        then = Naive(self.history[:number])
+        judge = next(other for other in then.matching(name) if other.name == policy.name)
+        rules = [rule for rule in judge.rules if then.result(self.history[number - 1], name, judge, rule) == "waits"]
+        return all(rule.field in {"soak", "window"} for rule in rules)
 
     def moved_at(self, name: str) -> int:
         """Return the number of the event with which the tag came to the digest that it has."""
