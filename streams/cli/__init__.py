@@ -13,6 +13,7 @@ from streams.cli.registry import app as registry_app
 from streams.cli.replay import app as replay_app
 from streams.cli.run import gateway, up, worker
 from streams.cli.topics import app as topics_app
+from streams.cli.transfers import app as transfers_app
 
 app = typer.Typer(
     name="towline",
@@ -36,6 +37,7 @@ app.add_typer(scan_app, name="scan")
 app.add_typer(registry_app, name="registry")
 app.add_typer(replay_app, name="replay")
 app.add_typer(audit_app, name="audit")
+app.add_typer(transfers_app, name="transfers")
 
 
 def main() -> None:
