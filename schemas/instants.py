@@ -1,11 +1,13 @@
 """Instants on the wire: RFC 3339, UTC, microseconds, always written the same way."""
 
+import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, StringConstraints
 
 INSTANT_PATTERN = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z$"
+_INSTANT: Final = re.compile(INSTANT_PATTERN, re.ASCII)
 
 
 def _is_a_date(value: str) -> str:
@@ -34,4 +36,6 @@ def parse_instant(text: str) -> datetime:
     Raises:
         ValueError: the text is not an instant, or no such day exists.
     """
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    if _INSTANT.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is not an instant, such as 2026-11-24T08:00:00.000000Z")
+    return datetime.fromisoformat(text)
