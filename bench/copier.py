@@ -1,0 +1,81 @@
+"""``python -m bench.copier SOURCE_URL TARGET_URL SOURCE_NAME TARGET_NAME``: copies all tags of a repository.
+
+Every tag is resolved and copied as the transferrer does it: the same engine, attempts, pool and event loop. Like the
+tools that it is compared with it copies no referrers. What it took is printed for the caller: the outcomes by type,
+and the most memory that the process had.
+"""
+
+import asyncio
+import json
+import resource
+import sys
+from collections import Counter
+
+import uvloop
+
+from agents.pool import Job, JobPool
+from schemas.commands import CopyImage
+from schemas.policies import CopyOptions
+from schemas.references import Reference, Repository
+from towline import limits
+from towline.failpoints import Failpoints
+from towline.registry import CopyEngine, Registries, carry_out
+from towline.registry.parallel import each
+from towline.settings import RegistrySettings
+
+
+async def _copy_all(registries: Registries, source: Repository, target: Repository) -> Counter[str]:
+    client = registries(source.registry)
+    tags = [tag async for tag in client.list_tags(source.name)]
+    digests = await each(tags, lambda tag: client.resolve(source.name, tag), at_a_time=limits.parallel_transfer_count)
+    engine = CopyEngine(registries, Failpoints())
+    outcomes: Counter[str] = Counter()
+    done, failures = asyncio.Event(), list[BaseException]()
+
+    async def run(job: Job[CopyImage]) -> None:
+        outcome = await carry_out(job.command_id, job.command, engine)
+        outcomes[type(outcome).__name__] += 1
+        if outcomes.total() == len(tags):
+            done.set()
+
+    def fail(error: BaseException) -> None:
+        failures.append(error)
+        done.set()
+
+    pool = JobPool(run, fail, at_a_time=limits.parallel_transfer_count)
+    for number, (tag, digest) in enumerate(zip(tags, digests, strict=True)):
+        command = _command(source, target, tag, digest)
+        pool.add(Job(0, number, f"{number:064x}", command, command.target))
+    await done.wait()
+    if failures:
+        raise failures[0]
+    return outcomes
+
+
+def _command(source: Repository, target: Repository, tag: str, digest: str) -> CopyImage:
+    return CopyImage(
+        decision_id="0" * 64,
+        policy="benchmark",
+        source=Reference(source, tag),
+        digest=digest,
+        target=Reference(target, tag),
+        hops=1,
+        options=CopyOptions(referrers=False),
+    )
+
+
+async def _main(source_url: str, target_url: str, source: str, target: str) -> None:
+    names = {source_url: "source"} | ({} if target_url == source_url else {target_url: "target"})
+    settings = {name: RegistrySettings(url=url) for url, name in names.items()}
+    async with Registries(settings) as registries:
+        outcomes = await _copy_all(
+            registries,
+            Repository(names[source_url], source),
+            Repository(names[target_url], target),
+        )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"outcomes": outcomes, "peak_mib": peak}))
+
+
+if __name__ == "__main__":
+    uvloop.run(_main(*sys.argv[1:5]))
