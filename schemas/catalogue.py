@@ -86,6 +86,7 @@ VERSIONS: Final[Mapping[str, int]] = dict.fromkeys(TYPES, 1) | {
     "transfer.completed": 2,
     "transfer.skipped": 2,
     "transfer.failed": 2,
+    "promotion.requested": 2,
 }
 
 #: From ``(type, version)`` to the step that makes the data of ``version + 1`` out of it.
@@ -97,6 +98,7 @@ UPCASTS: Final[Mapping[tuple[str, int], Upcast]] = {
     ("transfer.completed", 1): unchanged,
     ("transfer.skipped", 1): unchanged,
     ("transfer.failed", 1): unchanged,
+    ("promotion.requested", 1): unchanged,
 }
 
 _TYPE_OF: Final[Mapping[type[Frozen], str]] = {model: name for name, model in TYPES.items()}

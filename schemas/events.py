@@ -18,7 +18,7 @@ from schemas.facts import (
 from schemas.instants import Instant
 from schemas.outcomes import Outcome
 from schemas.patterns import SourcePattern
-from schemas.policies import PolicySet
+from schemas.policies import CopyOptions, PolicySet
 from schemas.references import Actor, Count, Digest, Frozen, MediaType, Reference, Repository, Tag
 
 Revision = Annotated[int, Field(ge=0, le=2**53 - 1)]
@@ -128,8 +128,19 @@ class PollFailed(Frozen):
     attempts: Count
 
 
+class RetriedTransfer(Frozen):
+    """The command that failed, and what of it a repetition keeps."""
+
+    command_id: str
+    #: Whose decision it was.
+    policy: str
+    hops: Count
+    options: CopyOptions
+    pushed_by: Actor | None = None
+
+
 class PromotionRequested(Frozen):
-    """Someone wants an image at a target now, whatever the policies say."""
+    """Someone wants an image at a target now, whatever the policies say; or wants again what failed."""
 
     repository: Repository
     tag: Tag
@@ -137,6 +148,8 @@ class PromotionRequested(Frozen):
     target: Reference
     actor: Actor
     comment: Annotated[str, StringConstraints(max_length=4096)] = ""
+    #: The failed transfer that is to be made again; None for a wish of its own.
+    retries: RetriedTransfer | None = None
 
 
 EventData = (

@@ -193,3 +193,8 @@ trial_event_count: Final = 100_000
 
 #: How long one question of an access check may take; a person waits for it.
 access_check_seconds: Final = 30.0
+
+# -- Transfers that are made again ------------------------------------------------------------------------------------
+
+#: Failed transfers that one retry asks for: an outage fails thousands, and whoever sees them go again can go on.
+retry_count: Final = 1000

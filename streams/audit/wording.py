@@ -99,7 +99,10 @@ _RECORDS: Final[Mapping[type[Frozen], Callable[[Envelope[Frozen], Any], Said]]] 
     ImagePushed: lambda envelope, data: (None, f"{envelope.subject} -> {data.digest}{_by(data.actor)}"),
     ImageObserved: lambda envelope, data: (data.command_id, f"{envelope.subject} -> {data.digest} found by a poll"),
     ImageDeleted: lambda envelope, _: (None, f"{envelope.subject} deleted"),
-    PromotionRequested: lambda _, data: (None, f"{data.actor} asks for {data.digest} at {data.target}"),
+    PromotionRequested: lambda _, data: (
+        None if data.retries is None else data.retries.command_id,
+        f"{data.actor} asks {'again ' if data.retries else ''}for {data.digest} at {data.target}",
+    ),
     Decision: _decided,
     CopyImage: lambda _, data: (data.decision_id, f"copy {data.source}@{data.digest} to {data.target}"),
     TransferCompleted: _completed,

@@ -4,18 +4,23 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from streams.cli.inputs import AsJson, repository
-from streams.cli.output import print_json, print_table, run, say
+from streams.cli.inputs import AsJson, actor, repository
+from streams.cli.output import FINDING, MISUSE, note, print_json, print_table, run, say
+from streams.facts import Teller
 from streams.kafka_log import KafkaLog
 from streams.transfers.ledger import Entry, Page, newest
+from streams.transfers.retry import RetryPlan, ask, plan_retry_by_cause, plan_retry_of
 from streams.transfers.story import Cause, TransferStory, read_transfer_story
 from streams.transfers.transfer import Transfer
+from towline.errors import MisuseError
 from towline.settings import load_settings
 
 app = typer.Typer(help="What was to be copied, and how it ended.", no_args_is_help=True)
 
 #: As much of an id as a table shows, which is as much as people need to type.
 _ID_LENGTH: Final = 12
+#: How many of the transfers that a cause does not make again are named.
+_REFUSED_COUNT: Final = 20
 
 
 @app.command("list")
@@ -104,7 +109,9 @@ def _lines(story: TransferStory) -> list[tuple[str, Any]]:
         ("cause", transfer.cause),
         ("detail", transfer.detail),
         ("attempts", transfer.attempts),
-        ("a retry", None if transfer.retryable is None else "may help" if transfer.retryable else "cannot help alone"),
+        ("retry", None if transfer.retryable is None else "may help" if transfer.retryable else "cannot help alone"),
+        ("retried by", None if story.retry is None else _cause(story.retry)),
+        ("retried as", story.retried_as),
     ]
 
 
@@ -117,3 +124,71 @@ def _copied(transfer: Transfer) -> str | None:
         return None
     blobs = f"{transfer.blobs_copied} copied, {transfer.blobs_mounted} mounted, {transfer.blobs_skipped} there already"
     return f"{transfer.bytes_copied} bytes; blobs: {blobs}"
+
+
+@app.command("retry")
+def retry_command(
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="The ids of commands, or the beginnings of them.")
+    ] = None,
+    *,
+    cause: Annotated[str | None, typer.Option(help="Everything that failed for this, such as unreachable.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be made again.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make failed transfers again, each once, as new commands; exit 1 when there is nothing to make again.
+
+    Transfers that are named and cannot be made again are misuse, and then none is.
+    """
+    run(_retry(ids or [], cause, dry_run=dry_run, as_json=as_json))
+
+
+async def _retry(ids: list[str], cause: str | None, *, dry_run: bool, as_json: bool) -> int:
+    if bool(ids) == (cause is not None):
+        raise MisuseError("say which transfers: either their ids, or --cause with what they failed for")
+    by = Teller.at_present(actor(), "towline/cli")
+    async with KafkaLog(load_settings().kafka) as log:
+        plan = await (plan_retry_of(log, ids, by) if cause is None else plan_retry_by_cause(log, cause, by))
+        is_refused = cause is None and bool(plan.refused)
+        is_asked = not dry_run and not is_refused
+        if is_asked:
+            await ask(log, plan)
+    if as_json:
+        print_json(_told(plan, is_asked=is_asked))
+    else:
+        _print_plan(plan, is_asked=is_asked, is_refused=is_refused)
+    if is_refused:
+        return MISUSE
+    return 0 if plan.requests else FINDING
+
+
+def _told(plan: RetryPlan, *, is_asked: bool) -> dict[str, Any]:
+    retried = [
+        {"event": request.id, "transfer": request.data.retries and request.data.retries.command_id}
+        for request in plan.requests
+    ]
+    return {"asked": is_asked, "retried": retried, "refused": plan.refused, "more": plan.more}
+
+
+def _print_plan(plan: RetryPlan, *, is_asked: bool, is_refused: bool) -> None:
+    for refused in plan.refused[:_REFUSED_COUNT]:
+        note(f"{'error' if is_refused else 'left out'}: {refused.id}: {refused.reason}")
+    if len(plan.refused) > _REFUSED_COUNT:
+        note(f"and {len(plan.refused) - _REFUSED_COUNT} more are left out")
+    if is_refused:
+        note("nothing was asked for")
+        return
+    print_table(
+        ("TRANSFER", "SOURCE", "TARGET", "POLICY"),
+        [
+            (one.retries.command_id[:_ID_LENGTH], f"{one.repository}:{one.tag}", one.target, one.retries.policy)
+            for one in (request.data for request in plan.requests)
+            if one.retries is not None
+        ],
+    )
+    count = len(plan.requests)
+    say(f"{count} asked for again" if is_asked else f"{count} would be asked for again")
+    if plan.more:
+        say(f"and {plan.more} more: retry once again when these have gone")
+    if is_asked and count:
+        say("see what becomes of one with `towline transfers show TRANSFER`")

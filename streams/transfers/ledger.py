@@ -127,10 +127,19 @@ async def find(log: EventLog, prefix: str) -> Entry:
         MisuseError: none does, or several do, or it cannot be the beginning of an id.
         LogUnavailableError: the log cannot be reached.
     """
-    if not _PREFIX.fullmatch(prefix):
-        raise MisuseError(f"{prefix!r} is no beginning of an id: one is of up to 64 hex digits")
+    require_prefix(prefix)
     found = [entry async for entry in entries(log, await read_ends(log)) if entry.id.startswith(prefix)]
     return only(prefix, found)
+
+
+def require_prefix(prefix: str) -> None:
+    """Make sure that ids can begin so.
+
+    Raises:
+        MisuseError: none can.
+    """
+    if not _PREFIX.fullmatch(prefix):
+        raise MisuseError(f"{prefix!r} is no beginning of an id: one is of up to 64 hex digits")
 
 
 def only(prefix: str, found: list[Entry]) -> Entry:

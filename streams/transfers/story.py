@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 
 from schemas.catalogue import type_of
+from schemas.commands import CopyImage
 from schemas.decisions import Decision
 from schemas.envelope import Envelope
 from schemas.references import Frozen
 from streams.history import Recorded, recorded_of
 from streams.log import EventLog
-from streams.topics import DECISIONS, EVENTS
+from streams.topics import COMMANDS, DECISIONS, EVENTS
 from streams.transfers.ledger import Entry, find, read_transfer
+from streams.transfers.retries import Retry, read_retries
 from streams.transfers.transfer import Transfer
 
 
@@ -35,6 +37,9 @@ class TransferStory:
     verdict: str | None
     reason: str | None
     event: Cause | None
+    #: The event that asked for it again after it failed, and the command that followed.
+    retry: Cause | None
+    retried_as: str | None
 
 
 async def read_transfer_story(log: EventLog, prefix: str) -> TransferStory:
@@ -48,6 +53,7 @@ async def read_transfer_story(log: EventLog, prefix: str) -> TransferStory:
     decided = await _record(log, DECISIONS, entry, entry.command.decision_id)
     decision = decided.envelope.data if decided and isinstance(decided.envelope.data, Decision) else None
     event = None if decision is None else await _record(log, EVENTS, entry, decision.event_id)
+    retry = (await read_retries(log)).of.get(entry.id)
     return TransferStory(
         await read_transfer(log, entry),
         entry.recorded.position,
@@ -55,7 +61,17 @@ async def read_transfer_story(log: EventLog, prefix: str) -> TransferStory:
         None if decision is None else decision.verdict,
         None if decision is None else decision.reason,
         None if event is None else _cause(event),
+        None if retry is None else _cause(retry.asked),
+        None if retry is None else await _command_of(log, entry, retry),
     )
+
+
+async def _command_of(log: EventLog, entry: Entry, retry: Retry) -> str | None:
+    """Return the id of the command of a retry, which has the same target."""
+    async for item in recorded_of(log, COMMANDS, [entry.command.target.repository]):
+        if isinstance(item.envelope.data, CopyImage) and item.envelope.data.decision_id == retry.decision_id:
+            return item.envelope.id
+    return None
 
 
 async def _record(log: EventLog, topic: str, entry: Entry, id_: str) -> Recorded | None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from schemas.canonical import canonical_bytes, content_id
 from schemas.decisions import MANUAL, Decision
 from schemas.envelope import Envelope
+from schemas.events import PromotionRequested
 from schemas.facts import ImageInspected, SbomSubmitted, ScanCompleted, SignatureVerified, VulnerabilityOverridden
 from schemas.references import Frozen, Repository
 from towline.policy.index import policies_in_force
@@ -20,8 +21,10 @@ from towline.policy.state.values import StateView
 _REPORTS: Final[Mapping[str, type[ScanCompleted | SbomSubmitted]]] = {"scan": ScanCompleted, "sbom": SbomSubmitted}
 
 
-def carry(state: StateView, decision: Envelope[Decision]) -> tuple[Envelope[Frozen], ...]:
+def carry(state: StateView, event: Envelope[Frozen], decision: Envelope[Decision]) -> tuple[Envelope[Frozen], ...]:
     """Return the events that make known at the target what is known at the source."""
+    if isinstance(event.data, PromotionRequested) and event.data.retries is not None:
+        return ()  # They went with the first decision, or the policy keeps them: a retry only copies.
     data = decision.data
     if data.target is None or data.verdict not in {"promote", "mirror"} or data.mode != "enforce":
         return ()

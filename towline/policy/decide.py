@@ -57,6 +57,12 @@ def subject_of(draft: Draft, reference: Reference) -> Subject:
 def _requested(draft: Draft, event: Envelope[Frozen], data: PromotionRequested) -> Decision:
     source = Reference(data.repository, data.tag)
     tag = TagState.read(draft, source)
+    asked = f"{data.actor} asked for it"
+    # Whoever asks by hand begins a new chain.
+    hops, options, pushed_by = 1, CopyOptions(), tag.pushed_by if tag.digest == data.digest else None
+    if (retried := data.retries) is not None:
+        asked = f"{data.actor} retries the failed transfer {retried.command_id} of {_owner(retried.policy)}"
+        hops, options, pushed_by = retried.hops, retried.options, retried.pushed_by
     return Decision(
         event_id=event.id,
         revision=RevisionState.read(draft).revision,
@@ -66,13 +72,16 @@ def _requested(draft: Draft, event: Envelope[Frozen], data: PromotionRequested) 
         digest=data.digest,
         target=data.target,
         rules=(),
-        reason=f"{data.actor} asked for it" + (f": {data.comment}" if data.comment else ""),
-        # Whoever asks by hand begins a new chain.
-        hops=1,
-        options=CopyOptions(),
+        reason=asked + (f": {data.comment}" if data.comment else ""),
+        hops=hops,
+        options=options,
         actor=data.actor,
-        pushed_by=tag.pushed_by if tag.digest == data.digest else None,
+        pushed_by=pushed_by,
     )
+
+
+def _owner(policy: str) -> str:
+    return "a promotion by hand" if policy == MANUAL else f"policy {policy}"
 
 
 def _ignored(draft: Draft, event: Envelope[Frozen], reference: Reference, reason: str) -> Decision:

@@ -41,7 +41,7 @@ def take(state: StateView, event: Envelope[Frozen]) -> Step:
         decisions,
         (*copies, *inspections(draft, event, agenda), *polls(state, draft, event)),
         announce(state, event),
-        tuple(fact for decision in decisions for fact in carry(draft, decision)),
+        tuple(fact for decision in decisions for fact in carry(draft, event, decision)),
         draft.changes,
     )
 
