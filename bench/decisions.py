@@ -2,8 +2,6 @@
 
 import time
 
-from schemas.policies import Policy
-from schemas.references import Repository
 from tests.support.builders import policy, published, pushed, rule
 from towline.policy.step import MemoryState
 
@@ -24,10 +22,7 @@ def _state(count: int) -> MemoryState:
     matching = [
         policy(f"match-{n}", "local/dev/app", f"local/qa/app{n}", rule("ends-with", "-stable")) for n in range(3)
     ]
-    others = [
-        Policy(name=f"p{n}", source=Repository.parse(f"local/dev/r{n}"), target=Repository.parse(f"local/qa/r{n}"))
-        for n in range(count - 3)
-    ]
+    others = [policy(f"p{n}", f"local/dev/r{n}", f"local/qa/r{n}") for n in range(count - 3)]
     state = MemoryState()
     state.step(published(*matching, *others))
     state.step(pushed("local/dev/app:warm-stable", "warm"))

@@ -69,8 +69,10 @@ async def _create_changelog(settings: KafkaSettings) -> None:
 
 
 def _policies() -> Sequence[Policy]:
+    # Without an initial evaluation, so that no command comes but those of the pushes.
     return [
-        policy(f"p{n}", f"local/dev/app{n}", f"local/qa/app{n}", rule("ends-with", "-stable")) for n in range(POLICIES)
+        policy(f"p{n}", f"local/dev/app{n}", f"local/qa/app{n}", rule("ends-with", "-stable"), initial_evaluation=False)
+        for n in range(POLICIES)
     ]
 
 
