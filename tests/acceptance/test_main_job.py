@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,9 +12,8 @@ import yaml
 
 from streams.topics import EVENTS
 from tests.support.brokers import BrokerUnderTest
-from tests.support.distribution import Endpoint, distribution
 from tests.support.images import assert_complete, push_platforms
-from tests.support.stage import HOOK_TOKEN, Stage, free_port, stage
+from tests.support.stage import Stage, stage
 from tests.support.system import pushed
 from tests.support.waiting import eventually
 from towline.registry import push_image
@@ -34,18 +33,6 @@ POLICIES = {
     ]
 }
 GUARD = Path(__file__).parents[1] / "support" / "guard"
-
-
-@pytest.fixture(scope="module")
-def gateway_port() -> int:
-    return free_port()
-
-
-@pytest.fixture(scope="module")
-def two_registries(gateway_port: int) -> Iterator[dict[str, dict[str, str]]]:
-    hook = Endpoint(f"http://127.0.0.1:{gateway_port}/hooks/first", {"Authorization": f"Bearer {HOOK_TOKEN}"})
-    with distribution(notify=[hook]) as first, distribution() as second:
-        yield {"first": {"url": first}, "second": {"url": second}}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", name="stage")

@@ -4,7 +4,7 @@ The ticker of this system sleeps: the tests tick, so that an hour passes when th
 """
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,8 @@ import yaml
 from agents.ticker import tick_at
 from streams.routing import CLOCK_KEY, broadcast_appends
 from tests.support.brokers import BrokerUnderTest
-from tests.support.distribution import Endpoint, distribution
 from tests.support.images import assert_complete
-from tests.support.stage import HOOK_TOKEN, Stage, free_port, stage
+from tests.support.stage import Stage, stage
 from tests.support.system import PARTITIONS
 from tests.support.waiting import eventually
 from towline.registry import push_image
@@ -45,18 +44,6 @@ POLICIES = [
 BEFORE = {"name": "early-to-qa", "source": "first/dev/early", "target": "first/qa/early"}
 UNSEEN = {"name": "old-to-first", "source": "second/old/*", "target": "first/from-second/{1}"}
 XZ = "CVE-2024-3094"
-
-
-@pytest.fixture(scope="module")
-def gateway_port() -> int:
-    return free_port()
-
-
-@pytest.fixture(scope="module")
-def two_registries(gateway_port: int) -> Iterator[dict[str, dict[str, str]]]:
-    hook = Endpoint(f"http://127.0.0.1:{gateway_port}/hooks/first", {"Authorization": f"Bearer {HOOK_TOKEN}"})
-    with distribution(notify=[hook]) as first, distribution() as second:
-        yield {"first": {"url": first}, "second": {"url": second}}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", name="stage")
