@@ -1,11 +1,10 @@
 """``python -m bench.copier SOURCE_URL TARGET_URL SOURCE_NAME TARGET_NAME``: copies all tags of a repository.
 
-Every tag is resolved and copied as the transferrer does it: the same engine, attempts, pool and event loop. Like the
-tools that it is compared with it copies no referrers. What it took is printed for the caller: the outcomes by type,
+Every tag is resolved and copied as the transferrer does it: the same engine and event loop, as many at a time. Like
+the tools that it is compared with it copies no referrers. What it took is printed for the caller: the outcomes by type,
 and the most memory that the process had.
 """
 
-import asyncio
 import json
 import resource
 import sys
@@ -13,7 +12,6 @@ from collections import Counter
 
 import uvloop
 
-from agents.pool import Job, JobPool
 from schemas.commands import CopyImage
 from schemas.policies import CopyOptions
 from schemas.references import Reference, Repository
@@ -27,29 +25,14 @@ from towline.settings import RegistrySettings
 async def _copy_all(registries: Registries, source: Repository, target: Repository) -> Counter[str]:
     client = registries(source.registry)
     tags = [tag async for tag in client.list_tags(source.name)]
-    digests = await each(tags, lambda tag: client.resolve(source.name, tag), at_a_time=limits.parallel_transfer_count)
     engine = CopyEngine(registries, Failpoints())
-    outcomes: Counter[str] = Counter()
-    done, failures = asyncio.Event(), list[BaseException]()
 
-    async def run(job: Job[CopyImage]) -> None:
-        outcome = await carry_out(job.command_id, job.command, engine)
-        outcomes[type(outcome).__name__] += 1
-        if outcomes.total() == len(tags):
-            done.set()
-
-    def fail(error: BaseException) -> None:
-        failures.append(error)
-        done.set()
-
-    pool = JobPool(run, fail, at_a_time=limits.parallel_transfer_count)
-    for number, (tag, digest) in enumerate(zip(tags, digests, strict=True)):
+    async def transfer(tag: str) -> str:
+        digest = await client.resolve(source.name, tag)
         command = _command(source, target, tag, digest)
-        pool.add(Job(0, number, f"{number:064x}", command, command.target))
-    await done.wait()
-    if failures:
-        raise failures[0]
-    return outcomes
+        return type(await carry_out(digest, command, engine)).__name__
+
+    return Counter(await each(tags, transfer, at_a_time=limits.parallel_transfer_count))
 
 
 def _command(source: Repository, target: Repository, tag: str, digest: str) -> CopyImage:

@@ -6,6 +6,7 @@ from the environment (proxies, netrc, certificates), no redirect is followed, no
 
 import ssl
 from contextvars import ContextVar
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
 from pathlib import Path
@@ -59,8 +60,25 @@ class _Transport(AiohttpTransport):
         return response
 
 
-def open_http(ca_file: Path | None = None) -> httpx.AsyncClient:
-    """Return a client; the caller closes it.
+#: What every request says.
+HEADERS: Final = {"user-agent": USER_AGENT, "accept-encoding": "identity"}
+
+_TIMEOUT: Final = httpx.Timeout(
+    connect=limits.connect_timeout_seconds,
+    read=limits.read_timeout_seconds,
+    write=limits.read_timeout_seconds,
+    pool=None,  # waiting for a free connection is not a failure; the transfer's deadline ends it
+)
+
+#: The same for a request that goes to a transport without a client in between.
+EXTENSIONS: Final = {"timeout": _TIMEOUT.as_dict()}
+
+
+def open_transport(ca_file: Path | None = None) -> httpx.AsyncBaseTransport:
+    """Return the connections to a server, without what a client does around them; the caller closes it.
+
+    For those who send many small requests: the client's handling of redirects, cookies and access costs more than the
+    request. They send ``HEADERS`` and ``EXTENSIONS`` themselves.
 
     ``ca_file`` names the certificate authorities to trust instead of the usual ones.
 
@@ -80,24 +98,34 @@ def open_http(ca_file: Path | None = None) -> httpx.AsyncClient:
             trust_env=False,
         )
 
+    return _Transport(verify=context, trust_env=False, client=session)
+
+
+def open_http(ca_file: Path | None = None, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
+    """Return a client; the caller closes it, and ``transport`` with it, if it is given one.
+
+    Raises:
+        SettingsError: ``ca_file`` is missing or holds no certificates.
+    """
     return httpx.AsyncClient(
-        transport=_Transport(verify=context, trust_env=False, client=session),
+        transport=transport or open_transport(ca_file),
         follow_redirects=False,
         trust_env=False,
-        timeout=httpx.Timeout(
-            connect=limits.connect_timeout_seconds,
-            read=limits.read_timeout_seconds,
-            write=limits.read_timeout_seconds,
-            pool=None,  # waiting for a free connection is not a failure; the transfer's deadline ends it
-        ),
-        headers={"user-agent": USER_AGENT, "accept-encoding": "identity"},
+        timeout=_TIMEOUT,
+        headers=HEADERS,
         cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
     )
 
 
+@cache
+def _usual_authorities() -> ssl.SSLContext:
+    """Return the one context for all who trust the usual ones: reading them takes a twentieth of a second."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
     if ca_file is None:
-        return httpx.create_ssl_context(trust_env=False)
+        return _usual_authorities()
     try:
         return ssl.create_default_context(cafile=str(ca_file))
     except OSError as error:

@@ -7,7 +7,7 @@ from typing import Final
 
 import httpx
 
-from towline.net.http import TRANSPORT_ERRORS, open_http
+from towline.net.http import EXTENSIONS, HEADERS, TRANSPORT_ERRORS, open_http, open_transport
 from towline.registry.answers import connection_error, error_of
 from towline.registry.auth import Authority, Scopes, parse_challenges
 from towline.registry.errors import ProtocolError, RedirectRefusedError
@@ -54,8 +54,10 @@ class Exchange:
     """Requests to one registry. Its credentials go to its own scheme, host and port, and nowhere else."""
 
     def __init__(self, settings: RegistrySettings) -> None:
-        self._http = open_http(settings.ca_file)
+        self._transport = open_transport(settings.ca_file)
+        self._http = open_http(transport=self._transport)
         self.origin = httpx.URL(settings.url)
+        self._root = settings.url
         self._authority = Authority(self._http, self.origin, lambda: _credential(settings))
 
     async def aclose(self) -> None:
@@ -64,7 +66,7 @@ class Exchange:
 
     def url(self, path: str) -> httpx.URL:
         """Return the address of ``path`` at the registry."""
-        return self.origin.join(path)
+        return httpx.URL(f"{self._root}{path}")
 
     @asynccontextmanager
     async def send(
@@ -121,12 +123,12 @@ class Exchange:
         return await self._once(call, await self._authority.answer(challenges, call.scopes, refused=sent))
 
     async def _once(self, call: _Call, authorization: str | None) -> httpx.Response:
-        headers = dict(call.headers) if authorization is None else {**call.headers, "authorization": authorization}
+        headers = {**HEADERS, **call.headers, **({} if authorization is None else {"authorization": authorization})}
         outgoing = None if call.body is None or isinstance(call.body, bytes) else _Outgoing(call.body())
         content = call.body if isinstance(call.body, bytes) else outgoing
         try:
-            request = self._http.build_request(call.method, call.url, headers=headers, content=content)
-            response = await self._http.send(request, stream=True)
+            request = httpx.Request(call.method, call.url, headers=headers, content=content, extensions=EXTENSIONS)
+            response = await self._transport.handle_async_request(request)
         except Exception as error:
             if outgoing is not None and outgoing.failure is not None:
                 raise outgoing.failure from None
