@@ -1,11 +1,12 @@
 """What all agents have in common that carry out commands, beside the stream.
 
 A command is written to the table and acknowledged at once; the work runs in a bounded pool, in the order of the log
-within each queue. What a crash interrupts is driven again at start, unless its end is in the log already.
+within each queue. What a crash interrupts is driven again at start, unless its end is in the log already. What still
+waits when a later command of its queue is there may end by that alone: the latest decision wins.
 """
 
-from collections.abc import Awaitable, Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -48,6 +49,9 @@ class Duty(Generic[CommandT]):
     queue: Callable[[CommandT], Hashable]
     #: Does it, with what it records on the way, and returns the event that ends it.
     carry_out: Callable[[str, CommandT, Record], Awaitable[Envelope[Frozen]]]
+    #: Returns the event that ends a command because of a later one of its queue, whose id it gets; None when both are
+    #: to be carried out.
+    superseded: Callable[[str, CommandT, str], Envelope[Frozen] | None]
     at_a_time: int
     #: Whether the dead letters of what is no command at all are this agent's: one agent's of the topic.
     rejects: bool = False
@@ -130,8 +134,7 @@ class CommandRunner(Generic[CommandT]):
         await self._ended_before.open(state.partition, knows_nothing=state.applied == NOTHING_APPLIED)
         if state.is_changed:
             await state.commit(state.applied)
-        for job in sorted(pending.values(), key=lambda job: job.offset):
-            self.pool.add(job)
+        self.pool.add(*_again(pending.values()))
 
     async def committed(self, state: PartitionState) -> None:
         """Begin what is now safe in the table."""
@@ -139,8 +142,7 @@ class CommandRunner(Generic[CommandT]):
         if not self._ended_before.is_open(state.partition):
             return  # The state is being rebuilt; what is left to do begins when it is open.
         self._ended_before.passed(state.partition, state.applied)
-        for job in self._accepted.pop(state.partition, ()):
-            self.pool.add(job)
+        self.pool.add(*self._accepted.pop(state.partition, ()))
 
     async def closed(self, partition: int) -> None:
         """Stop the work of a partition; its next owner drives it again."""
@@ -149,8 +151,12 @@ class CommandRunner(Generic[CommandT]):
         self._ended_before.close(partition)
         await self.pool.drop(partition)
 
-    async def _run(self, job: Job[CommandT]) -> None:
-        end = await self._duty.carry_out(job.command_id, job.command, self._record)
+    async def _run(self, job: Job[CommandT], last: Job[CommandT] | None) -> None:
+        end = None
+        if last is not None and not job.may_have_begun:
+            end = self._duty.superseded(job.command_id, job.command, last.command_id)
+        if end is None:
+            end = await self._duty.carry_out(job.command_id, job.command, self._record)
         await self._record([end])
         await self._failpoints.hit(f"{self.name}.outcome_acked")
         if self.submit is not None:
@@ -189,6 +195,13 @@ class CommandRunner(Generic[CommandT]):
         if partition not in self._event_ends:
             self._event_ends[partition] = await retrying(partial(self._log.high_watermark, EVENTS, partition))
         return self._event_ends[partition]
+
+
+def _again(jobs: Iterable[Job[CommandT]]) -> list[Job[CommandT]]:
+    """Return what a crash interrupted, in the order of the log; the first job of each queue may have been under way."""
+    ordered = sorted(jobs, key=lambda job: job.offset)
+    first = {job.queue: job for job in reversed(ordered)}
+    return [replace(job, may_have_begun=first[job.queue] is job) for job in ordered]
 
 
 def _ended(job: Job[CommandT]) -> Value:

@@ -22,6 +22,8 @@ from towline.registry.polling import Poll
 from towline.registry.signatures import PublicKey
 
 SOURCE = "towline/observer"
+#: The cause of a poll that was not made because a later one asks the same.
+SUPERSEDED = "superseded"
 
 
 class Observation:
@@ -147,9 +149,24 @@ def make_observer(
             (command.repository, command.digest) if isinstance(command, InspectImage) else command.source
         ),
         carry_out=observation.carry_out,
+        superseded=_superseded,
         at_a_time=limits.parallel_observation_count,
     )
     return CommandRunner(duty, log, event_partitions, failpoints, on_failure)
+
+
+def _superseded(command_id: str, command: InspectImage | PollRepository, later_id: str) -> Envelope[Frozen] | None:
+    if isinstance(command, InspectImage):
+        return None  # Each looks at what is signed by then.
+    failed = PollFailed(
+        command_id=command_id,
+        source=command.source,
+        cause=SUPERSEDED,
+        detail=f"the later command {later_id} asks the same",
+        retryable=False,
+        attempts=0,
+    )
+    return known_now(failed, id_=end_id(command_id), source=SOURCE, subject=str(command.source))
 
 
 def _key(command: InspectImage | PollRepository) -> bytes:

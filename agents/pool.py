@@ -23,14 +23,19 @@ class Job(Generic[CommandT]):
     command: CommandT
     #: Jobs of equal queues run one after the other.
     queue: Hashable
+    #: An earlier life may have begun it: what it wrote then is there.
+    may_have_begun: bool = False
 
 
 class JobPool(Generic[CommandT]):
-    """Runs jobs, up to ``at_a_time`` of them; those of one queue in the order in which they were added."""
+    """Runs jobs, up to ``at_a_time`` of them; those of one queue in the order in which they were added.
+
+    ``run`` gets a job, and the last one that waits behind it in its queue when it begins.
+    """
 
     def __init__(
         self,
-        run: Callable[[Job[CommandT]], Awaitable[None]],
+        run: Callable[[Job[CommandT], Job[CommandT] | None], Awaitable[None]],
         on_failure: Callable[[BaseException], None],
         *,
         at_a_time: int,
@@ -43,12 +48,13 @@ class JobPool(Generic[CommandT]):
         #: Queues with work and none under way, first come first served.
         self._ready: deque[Hashable] = deque()
 
-    def add(self, job: Job[CommandT]) -> None:
-        """Queue a job."""
-        waiting = self._waiting.setdefault(job.queue, deque())
-        waiting.append(job)
-        if len(waiting) == 1 and job.queue not in self._running:
-            self._ready.append(job.queue)
+    def add(self, *jobs: Job[CommandT]) -> None:
+        """Queue jobs; none of them begins before all are there."""
+        for job in jobs:
+            waiting = self._waiting.setdefault(job.queue, deque())
+            waiting.append(job)
+            if len(waiting) == 1 and job.queue not in self._running:
+                self._ready.append(job.queue)
         self._start()
 
     async def drop(self, partition: int) -> None:
@@ -70,16 +76,17 @@ class JobPool(Generic[CommandT]):
             queue = self._ready.popleft()
             waiting = self._waiting[queue]
             job = waiting.popleft()
+            last = waiting[-1] if waiting else None
             if not waiting:
                 del self._waiting[queue]
-            task = asyncio.create_task(self._one(job), name=f"job-{queue}")
+            task = asyncio.create_task(self._one(job, last), name=f"job-{queue}")
             self._running[queue] = (job, task)
             # Not in the task itself: one that is cancelled before its first step never runs a line.
             task.add_done_callback(partial(self._ended, queue))
 
-    async def _one(self, job: Job[CommandT]) -> None:
+    async def _one(self, job: Job[CommandT], last: Job[CommandT] | None) -> None:
         try:
-            await self._run(job)
+            await self._run(job, last)
         except Exception as error:
             self._on_failure(error)
 

@@ -6,6 +6,7 @@ from agents.command_runner import CommandRunner, Duty, Record
 from agents.outcomes import end_id, known_now
 from schemas.commands import CopyImage
 from schemas.envelope import Envelope
+from schemas.events import TransferSkipped
 from schemas.outcomes import Outcome
 from schemas.references import Frozen
 from streams.log import EventLog
@@ -31,6 +32,21 @@ def make_transferrer(
         outcome = await carry_out(command_id, command)
         return known_now(outcome, id_=end_id(command_id), source=SOURCE, subject=str(outcome.target))
 
+    def superseded(command_id: str, command: CopyImage, later_id: str) -> Envelope[Frozen]:
+        outcome = TransferSkipped(
+            command_id=command_id,
+            decision_id=command.decision_id,
+            policy=command.policy,
+            source=command.source,
+            target=command.target,
+            digest=command.digest,
+            hops=command.hops,
+            pushed_by=command.pushed_by,
+            reason=f"superseded by the later command {later_id} for {command.target}",
+            superseded_by=later_id,
+        )
+        return known_now(outcome, id_=end_id(command_id), source=SOURCE, subject=str(command.target))
+
     duty = Duty(
         name="transferrer",
         commands=(CopyImage,),
@@ -38,6 +54,7 @@ def make_transferrer(
         key=lambda command: repository_key(command.target.repository),
         queue=lambda command: command.target,
         carry_out=copy,
+        superseded=superseded,
         at_a_time=limits.parallel_transfer_count,
         rejects=True,
     )

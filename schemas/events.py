@@ -93,7 +93,12 @@ class TransferCompleted(Outcome):
 
 
 class TransferSkipped(Outcome):
-    """Nothing was to be done: the target tag had the commanded digest already."""
+    """Nothing was to be done: the target tag had the commanded digest already, or is a later command's to write."""
+
+    #: Why, for people; None when the target had it already.
+    reason: str | None = None
+    #: The later command for the same target tag: then this one was not carried out, and nothing arrived.
+    superseded_by: str | None = None
 
 
 class TransferFailed(Outcome):

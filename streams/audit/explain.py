@@ -9,7 +9,6 @@ from schemas.events import (
     ImageDeleted,
     ImageObserved,
     ImagePushed,
-    PromotionRequested,
     TransferCompleted,
     TransferFailed,
     TransferSkipped,
@@ -19,6 +18,7 @@ from schemas.references import Reference
 from streams.audit.trail import Story, decision_of, read_story
 from streams.history import Recorded
 from streams.log import EventLog
+from towline.policy.arrival import arrival_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +62,18 @@ async def explain(log: EventLog, reference: Reference) -> Explanation | None:
         LogUnavailableError: the log cannot be reached.
     """
     story = await read_story(log, reference)
-    # A transfer that failed, and one that was asked for, brought nothing here.
-    arrivals = [
-        item for item in story.arrivals if not isinstance(item.envelope.data, TransferFailed | PromotionRequested)
-    ]
+    # A transfer that failed, one that was superseded, and one that was asked for, brought nothing here.
+    arrivals = [item for item in story.arrivals if arrival_of(item.envelope) or _is_deletion(item)]
     if not arrivals:
         return None
     digest, came_by = _arrival(arrivals[-1])
     told = _told_since_change(arrivals)
     latest = _latest(story, told, digest)
     return Explanation(str(reference), digest, came_by, tuple(_policy(item, story) for item in latest))
+
+
+def _is_deletion(item: Recorded) -> bool:
+    return isinstance(item.envelope.data, ImageDeleted)
 
 
 def _latest(story: Story, told: set[str], digest: str | None) -> list[Recorded]:
@@ -136,5 +138,6 @@ def _outcome(decision_id: str, story: Story) -> tuple[str, str | None]:
         data = item.envelope.data
         if isinstance(data, Outcome) and data.decision_id == decision_id:
             detail = f"{data.cause}: {data.detail}" if isinstance(data, TransferFailed) else None
+            detail = data.reason if isinstance(data, TransferSkipped) else detail
             return type_of(data).removeprefix("transfer."), detail
     return "pending", None

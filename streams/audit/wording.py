@@ -106,7 +106,7 @@ _RECORDS: Final[Mapping[type[Frozen], Callable[[Envelope[Frozen], Any], Said]]] 
     Decision: _decided,
     CopyImage: lambda _, data: (data.decision_id, f"copy {data.source}@{data.digest} to {data.target}"),
     TransferCompleted: _completed,
-    TransferSkipped: lambda _, data: (data.command_id, f"{data.target} has {data.digest} already"),
+    TransferSkipped: lambda _, data: (data.command_id, data.reason or f"{data.target} has {data.digest} already"),
     TransferFailed: lambda _, data: (data.command_id, f"{data.target} unchanged: {data.cause}: {data.detail}"),
 }
 

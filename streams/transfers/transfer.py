@@ -5,7 +5,7 @@ from typing import Literal
 
 from schemas.commands import CopyImage
 from schemas.envelope import Envelope
-from schemas.events import TransferCompleted, TransferFailed
+from schemas.events import TransferCompleted, TransferFailed, TransferSkipped
 from schemas.outcomes import Outcome
 
 Ended = Literal["completed", "skipped", "failed"]
@@ -30,9 +30,11 @@ class Transfer:
     decision_id: str
     #: What the target tag had before.
     previous_digest: str | None
-    #: Why it failed.
+    #: Why it failed, or was skipped.
     cause: str | None = None
     detail: str | None = None
+    #: The later command for the same target tag, which left nothing to do for this one.
+    superseded_by: str | None = None
     #: Whether the same may succeed later without anybody changing anything.
     retryable: bool | None = None
     attempts: int | None = None
@@ -85,5 +87,7 @@ def _with_end(transfer: Transfer, outcome: Outcome | None) -> Transfer:
                 blobs_mounted=outcome.blobs_mounted,
                 blobs_skipped=outcome.blobs_skipped,
             )
+        case TransferSkipped():
+            return replace(transfer, detail=outcome.reason, superseded_by=outcome.superseded_by)
         case _:
             return transfer

@@ -30,6 +30,7 @@ def arrival_of(event: Envelope[Frozen]) -> Arrival | None:
     """Return the arrival that an event tells of, or None.
 
     The outcome of a transfer is the arrival at its target: chains go on whether or not that registry sends webhooks.
+    One that a later command superseded brought nothing there.
     """
     match event.data:
         case ImagePushed() as data:
@@ -37,6 +38,8 @@ def arrival_of(event: Envelope[Frozen]) -> Arrival | None:
         case ImageObserved() as data:
             reference = Reference(data.repository, data.tag)
             return Arrival(reference, data.digest, 0, media_type=data.media_type, is_observed=True)
+        case TransferSkipped(superseded_by=str()):
+            return None
         case TransferCompleted() | TransferSkipped() as data:
             return Arrival(data.target, data.digest, data.hops, data.pushed_by)
         case _:

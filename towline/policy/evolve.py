@@ -32,6 +32,7 @@ from schemas.facts import (
 from schemas.references import Frozen
 from towline import limits
 from towline.policy.agenda import NOTHING, Agenda, Task, merge_tasks
+from towline.policy.arrival import arrival_of
 from towline.policy.arriving import arrive, delete
 from towline.policy.index import policies_in_force
 from towline.policy.learning import learn, learn_for_repository, request
@@ -102,6 +103,10 @@ def _note_poll(draft: Draft, event: Event) -> Agenda:
     return NOTHING
 
 
+def _skip(draft: Draft, event: Event) -> Agenda:
+    return NOTHING if arrival_of(event) is None else arrive(draft, event)
+
+
 def _nothing(draft: Draft, event: Event) -> Agenda:  # noqa: ARG001 - the shape of all branches
     return NOTHING
 
@@ -110,7 +115,7 @@ BRANCHES: Final[Mapping[type[Any], Callable[[Draft, Event], Agenda]]] = {
     ImagePushed: arrive,
     ImageObserved: arrive,
     TransferCompleted: arrive,
-    TransferSkipped: arrive,
+    TransferSkipped: _skip,
     # The target tag keeps what it had.
     TransferFailed: _nothing,
     ImageDeleted: delete,

@@ -17,6 +17,8 @@ class Transfers:
     def __init__(self) -> None:
         self.begun: list[str] = []
         self.finished: list[str] = []
+        #: For each job that began, the last that waited behind it then.
+        self.behind: dict[str, str | None] = {}
         self.go = asyncio.Event()
         self.failures: list[BaseException] = []
         self.pool: JobPool[CopyImage] = JobPool(
@@ -27,8 +29,9 @@ class Transfers:
         item = command("local/dev/app:1", target, image)
         self.pool.add(Job(partition, 0, image, item.data, target))
 
-    async def _run(self, job: Job[CopyImage]) -> None:
+    async def _run(self, job: Job[CopyImage], last: Job[CopyImage] | None) -> None:
         self.begun.append(job.command_id)
+        self.behind[job.command_id] = None if last is None else last.command_id
         await self.go.wait()
         self.finished.append(job.command_id)
 
@@ -69,3 +72,25 @@ async def test_a_place_that_was_dropped_is_given_to_whoever_waits(monkeypatch: p
     await until(lambda: transfers.begun == ["mine", "theirs"], "the transfer that waited for a place")
     transfers.go.set()
     await transfers.pool.drop(1)
+
+
+async def test_a_job_that_begins_is_told_the_last_that_waits_behind_it() -> None:
+    transfers = Transfers()
+    for image in ("first", "second", "third"):
+        transfers.add("local/qa/app:1", image)
+    transfers.add("local/qa/tool:1", "another tag")
+    transfers.go.set()
+    await until(lambda: len(transfers.finished) == 4, "all transfers")
+    assert transfers.behind == {"first": None, "second": "third", "third": None, "another tag": None}
+
+
+async def test_none_of_the_jobs_that_are_added_together_begins_before_all_are_there() -> None:
+    transfers = Transfers()
+    jobs = [
+        Job(0, 0, image, command("local/dev/app:1", "local/qa/app:1", image).data, "local/qa/app:1")
+        for image in ("first", "second")
+    ]
+    transfers.pool.add(*jobs)
+    transfers.go.set()
+    await until(lambda: len(transfers.finished) == 2, "both transfers")
+    assert transfers.behind == {"first": "second", "second": None}

@@ -3,14 +3,14 @@
 import pytest
 
 from agents.table import MemoryTable
-from schemas.catalogue import encode
+from schemas.catalogue import decode, encode
 from schemas.commands import CopyImage
-from schemas.events import TransferCompleted
+from schemas.events import TransferCompleted, TransferSkipped
 from schemas.references import Reference
 from streams.log import Append
 from streams.memory_log import MemoryLog
 from streams.routing import event_append
-from streams.topics import COMMANDS, DEADLETTERS, repository_key
+from streams.topics import COMMANDS, DEADLETTERS, EVENTS, partition_for, repository_key
 from tests.support.builders import command, completed, outcome
 from tests.support.checkers import all_records
 from tests.support.waiting import eventually
@@ -91,20 +91,50 @@ async def test_a_command_that_the_evaluator_repeats_is_carried_out_once() -> Non
     assert copies.started.count(ONE.id) == 1
 
 
-async def test_copies_to_one_target_tag_run_one_after_the_other_in_the_order_of_the_log() -> None:
-    log, copies = MemoryLog(partitions=PARTITIONS), Copies()
-    commands = [command("local/dev/app:1", "local/qa/app:1", f"image {number}") for number in range(10)]
-    await write(log, *commands)
+async def test_of_the_copies_that_wait_for_one_target_tag_the_latest_is_made_and_all_end_in_the_order_of_the_log() -> (
+    None
+):
+    log, copies = MemoryLog(partitions=PARTITIONS), Copies(waiting=True)
+    first, *later = (command("local/dev/app:1", "local/qa/app:1", f"image {number}") for number in range(10))
+    beside = command("local/dev/app:1", "local/qa/app:2", "image")
+    await write(log, first)
     run = worker(log, MemoryTable(), copies)
     await start(run)
+    await until(lambda: copies.running == 1, "the first copy")
+    await write(log, *later, beside)
+    await run.drain()
+    await until(lambda: copies.running == 2, "the copy to the other tag")
+    assert await ended(log) == []
+    copies.go.set()
 
     async def all_ended() -> bool:
-        return await ended(log) == [item.id for item in commands]
+        return [item for item in await ended(log) if item != beside.id] == [first.id, *(item.id for item in later)]
 
     await eventually(all_ended, seconds=20, what="all outcomes in order")
     await run.shell.close()
-    assert copies.started == [item.id for item in commands]
-    assert copies.most_running == 1
+    assert copies.started == [first.id, beside.id, later[-1].id]
+    outcomes = [decode(record.value or b"").data for record in await all_records(log, EVENTS)]
+    skipped = [item for item in outcomes if isinstance(item, TransferSkipped)]
+    assert [item.command_id for item in skipped] == [item.id for item in later[:-1]]
+    assert {item.superseded_by for item in skipped} == {later[-1].id}
+    assert all(later[-1].id in (item.reason or "") for item in skipped)
+
+
+async def test_commands_that_come_together_are_superseded_before_any_of_them_begins() -> None:
+    log, copies = MemoryLog(partitions=PARTITIONS), Copies()
+    older, latest = (command("local/dev/app:1", "local/qa/app:1", name) for name in ("older", "latest"))
+    await write(log, older, latest)
+    home = partition_for(repository_key(latest.data.target.repository), PARTITIONS)
+    run = worker(log, MemoryTable(), copies)
+    await run.shell.take_over(range(PARTITIONS))
+    await run.deliver_together([record async for record in log.read(COMMANDS, home, 0, 2)])
+
+    async def all_ended() -> bool:
+        return await ended(log) == [older.id, latest.id]
+
+    await eventually(all_ended, seconds=20, what="both outcomes")
+    await run.shell.close()
+    assert copies.started == [latest.id]
 
 
 async def test_no_more_copies_run_at_a_time_than_the_limit() -> None:
@@ -146,7 +176,7 @@ async def test_a_bug_in_a_copy_stops_the_worker_and_the_command_stays_pending() 
 async def test_only_the_last_ended_commands_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "ended_command_count", 3)
     log, table, copies = MemoryLog(partitions=PARTITIONS), MemoryTable(), Copies()
-    await write(log, *(command("local/dev/app:1", "local/qa/app:1", f"image {number}") for number in range(8)))
+    await write(log, *(command("local/dev/app:1", f"local/qa/app:{number}", "image") for number in range(8)))
     run = worker(log, table, copies)
     await start(run)
 

@@ -1,0 +1,127 @@
+"""A crash while commands wait that a later one supersedes: the same ends, and the latest decision is what is there."""
+
+import pytest
+
+from agents.table import MemoryTable
+from schemas.catalogue import decode
+from schemas.commands import CopyImage
+from schemas.events import TransferCompleted, TransferSkipped
+from schemas.outcomes import Outcome
+from streams.memory_log import MemoryLog
+from streams.topics import EVENTS
+from tests.support.builders import command, completed
+from tests.support.checkers import all_records
+from tests.support.waiting import eventually
+from tests.unit.agents.harness import PARTITIONS, Run, until
+from tests.unit.agents.transferring import Copies, start, worker, write
+
+FIRST, MIDDLE, LAST = (command("local/dev/app:1", "local/qa/app:1", name) for name in ("first", "middle", "last"))
+IDS = [FIRST.id, MIDDLE.id, LAST.id]
+SITES = ("decided", "effects_acked", "journal_written", "table_written", "acked", "outcome_acked")
+
+
+class Target:
+    """A target tag: what was written to it, in order."""
+
+    def __init__(self) -> None:
+        self.digests: list[str] = []
+
+    async def __call__(self, command_id: str, copy: CopyImage) -> TransferCompleted:
+        self.digests.append(copy.digest)
+        return completed(command_id, copy)
+
+
+async def ends(log: MemoryLog) -> dict[str, Outcome]:
+    """The first end of each command."""
+    found: dict[str, Outcome] = {}
+    for record in await all_records(log, EVENTS):
+        data = decode(record.value or b"").data
+        if isinstance(data, Outcome):
+            assert data.command_id not in found, "a second end"
+            found[data.command_id] = data
+    return found
+
+
+async def all_ended(log: MemoryLog) -> dict[str, Outcome]:
+    async def so() -> bool:
+        return set(await ends(log)) == set(IDS)
+
+    await eventually(so, seconds=20, what="an end for each command")
+    return await ends(log)
+
+
+async def interrupted(log: MemoryLog, table: MemoryTable, held: Copies, failpoints: str = "") -> Run:
+    """Return a worker that makes the first copy while the others wait."""
+    await write(log, FIRST)
+    run = worker(log, table, held, failpoints=failpoints)
+    await start(run)
+    await until(lambda: held.running == 1, "the first copy")
+    await write(log, MIDDLE, LAST)
+    await run.drain()
+    return run
+
+
+async def test_without_a_crash_the_first_and_the_last_are_made() -> None:
+    log, held = MemoryLog(partitions=PARTITIONS), Copies(waiting=True)
+    run = await interrupted(log, MemoryTable(), held)
+    held.go.set()
+    assert kinds(await all_ended(log)) == [TransferCompleted, TransferSkipped, TransferCompleted]
+    assert held.started == [FIRST.id, LAST.id]
+    await run.shell.close()
+
+
+def kinds(found: dict[str, Outcome]) -> list[type[Outcome]]:
+    return [type(found[id_]) for id_ in IDS]
+
+
+async def test_a_crash_while_they_wait_leads_to_the_same_ends() -> None:
+    log, table = MemoryLog(partitions=PARTITIONS), MemoryTable()
+    run = await interrupted(log, table, Copies(waiting=True))
+    await run.shell.close()
+    target = Target()
+    second = worker(log, table, target, committed=run.acknowledged)
+    await start(second)
+    # The first was under way when the crash came: its tag may be there, and what follows from it must be told.
+    assert kinds(await all_ended(log)) == [TransferCompleted, TransferSkipped, TransferCompleted]
+    assert target.digests == [FIRST.data.digest, LAST.data.digest]
+    await second.shell.close()
+
+
+@pytest.mark.parametrize("hit", [1, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("site", SITES)
+async def test_a_crash_at_any_step_ends_each_command_once_and_leaves_the_latest_decision(site: str, hit: int) -> None:
+    log, table, target = MemoryLog(partitions=PARTITIONS), MemoryTable(), Target()
+    await write(log, FIRST, MIDDLE)
+    run = worker(log, table, target, failpoints=f"transferrer.{site}:raise@{hit}")
+    await start(run)
+    await write(log, LAST)
+    await run.drain()
+    await until(lambda: bool(run.failures) or run.is_settled(), "the failpoint, or all delivered")
+    await run.shell.close()
+    second = worker(log, table, target, committed=run.acknowledged)
+    await start(second)
+    found = await all_ended(log)
+    await second.shell.close()
+    assert second.failures == []
+    assert target.digests[-1] == LAST.data.digest
+    assert isinstance(found[LAST.id], TransferCompleted)
+    for one, outcome in found.items():
+        if isinstance(outcome, TransferSkipped):
+            assert outcome.superseded_by in IDS[IDS.index(one) + 1 :]
+        else:
+            assert outcome.digest in target.digests
+
+
+async def test_a_superseded_end_in_the_log_stays_the_end_when_the_table_was_lost() -> None:
+    log, held = MemoryLog(partitions=PARTITIONS), Copies(waiting=True)
+    run = await interrupted(log, MemoryTable(), held)
+    held.go.set()
+    before = await all_ended(log)
+    await run.shell.close()
+    target = Target()
+    second = worker(log, MemoryTable(), target)
+    await start(second)
+    await until(lambda: len(second.acknowledged) == len(IDS), "all commands read again")
+    await second.shell.close()
+    assert target.digests == []
+    assert await ends(log) == before
