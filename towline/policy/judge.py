@@ -33,7 +33,8 @@ def judge(state: StateView, event: Envelope[Frozen], revision: int, subject: Sub
         target=None,
         rules=findings,
         reason="",
-        hops=subject.hops + 1,
+        # Beyond the limit only that it is exceeded counts: anybody may have written any number.
+        hops=min(subject.hops, limits.hop_count) + 1,
         mode=policy.mode,
         options=policy.options,
         pushed_by=subject.pushed_by,

@@ -79,6 +79,12 @@ def test_a_chain_that_is_too_long_ends_even_when_time_decides() -> None:
     assert partition.take(ticked(7200)) == []
 
 
+def test_a_chain_that_claims_any_length_is_denied_and_breaks_nothing() -> None:
+    partition = Partition(published(CHAIN[1]))
+    (denied,) = partition.take(outcome(completed("c" * 64, copy_to(QA, hops=2**53 - 1))))
+    assert (denied.verdict, denied.hops) == ("deny", limits.hop_count + 1)
+
+
 def copy_to(repository: str, hops: int) -> CopyImage:
     fields = {"decision_id": "d" * 64, "policy": "p", "source": TAG, "digest": digest("one"), "hops": hops}
     return CopyImage.model_validate({**fields, "target": f"{repository}:1.0"})
