@@ -1,8 +1,9 @@
 """The state of one partition in a table, such that a crash between any two writes is harmless.
 
-Beside its entries a partition has one *journal*: the last applied offset, the entries that the last batch changed, and
-a checksum over all entries. The journal is written first. Whoever opens the partition after a crash writes what the
-journal has and the entries lack, and compares the checksum; if it differs, the partition is rebuilt from the log.
+Beside its entries a partition has one *journal*: the last applied offset, the entries that the last batch changed, a
+checksum over all entries, and the format that they are in. The journal is written first. Whoever opens the partition
+after a crash writes what the journal has and the entries lack, and compares the checksum; if it differs, or the format
+is another version's, the partition is rebuilt from the log.
 """
 
 from collections.abc import Mapping
@@ -17,11 +18,16 @@ from towline.policy.state.values import Value
 
 JOURNAL_KEY: Final = b"\0journal"
 NOTHING_APPLIED: Final = -1
+#: Raised with every change to the shape of a value that an agent keeps (:mod:`towline.policy.state`, the commands under
+#: way): what an older version kept is not read but folded anew.
+STATE_FORMAT: Final = 2
+#: Of the journals that did not tell.
+_FIRST_FORMAT: Final = 1
 _CHECKSUM_MODULUS: Final = 2**64
 
 
 class StateMismatchError(Exception):
-    """The entries are not what the journal says: something wrote over them, or the store lost some."""
+    """The entries are not what the journal says, or in another version's format: the log has to be folded anew."""
 
 
 class PartitionState:
@@ -50,6 +56,10 @@ class PartitionState:
             StateMismatchError: the partition must be rebuilt.
         """
         journal = self._journal()
+        if journal.format != STATE_FORMAT:
+            raise StateMismatchError(
+                f"partition {self.partition} is in format {journal.format}, this version keeps format {STATE_FORMAT}"
+            )
         checksum, changed = 0, dict(journal.entries)
         for key, value in self._table.items(self.partition):
             if key == JOURNAL_KEY:
@@ -117,12 +127,15 @@ class PartitionState:
     def _journal(self) -> "_Journal":
         raw = self._table.get(self.partition, JOURNAL_KEY)
         return _Journal(
-            {"offset": NOTHING_APPLIED, "checksum": "0", "entries": {}} if raw is None else orjson.loads(raw)
+            {"format": STATE_FORMAT, "offset": NOTHING_APPLIED, "checksum": "0", "entries": {}}
+            if raw is None
+            else orjson.loads(raw)
         )
 
 
 class _Journal:
     def __init__(self, value: Mapping[str, Any]) -> None:
+        self.format = int(value.get("format", _FIRST_FORMAT))
         self.applied = int(value["offset"])
         self.checksum = int(value["checksum"], 16)
         self.entries: list[Entry] = [
@@ -132,7 +145,7 @@ class _Journal:
 
 def _journal_bytes(applied: int, checksum: int, entries: list[Entry]) -> bytes:
     fragments = {key.decode(): None if value is None else orjson.Fragment(value) for key, value in entries}
-    return orjson.dumps({"offset": applied, "checksum": f"{checksum:x}", "entries": fragments})
+    return orjson.dumps({"format": STATE_FORMAT, "offset": applied, "checksum": f"{checksum:x}", "entries": fragments})
 
 
 def _checksum(key: bytes, value: bytes) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import orjson
 import pytest
 
+from agents import partition_state
 from agents.partition_state import JOURNAL_KEY, PartitionState, StateMismatchError
 from agents.partition_worker import Handler
 from agents.table import Entry, MemoryTable
@@ -170,6 +171,31 @@ async def test_an_entry_that_was_written_over_is_noticed_and_the_partition_is_fo
     for key, value in right[partition].items():
         if key.startswith(b"tag ") and b":9-stable" not in key:
             assert orjson.loads(table.parts[partition][key])["value"] == orjson.loads(value)["value"]
+
+
+async def test_a_state_of_another_version_is_not_read_but_folded_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    log, expected, table = await written_log(), MemoryTable(), MemoryTable()
+    await finish(log, expected, [])
+    with monkeypatch.context() as before:
+        before.setattr(partition_state, "STATE_FORMAT", 1)
+        for partition, part in expected.parts.items():
+            state = PartitionState(table, partition, "evaluator", Failpoints())
+            await state.open()
+            for key in part.keys() - {JOURNAL_KEY}:
+                state.put(key.decode(), {"of": "another shape"})
+            await state.commit(await log.high_watermark(EVENTS, partition) - 1)
+    run = Run(log, table)
+    await run.drain()
+    await run.shell.close()
+    assert run.failures == []
+    assert values_of(table.parts) == values_of(expected.parts)
+
+
+def values_of(parts: dict[int, dict[bytes, bytes]]) -> dict[int, dict[bytes, object]]:
+    return {
+        number: {key: orjson.loads(value)["value"] for key, value in part.items() if key != JOURNAL_KEY}
+        for number, part in parts.items()
+    }
 
 
 async def test_a_log_that_is_shorter_than_the_state_stops_the_worker() -> None:
