@@ -57,7 +57,7 @@ def random_event(random: Random) -> Envelope[Frozen]:
     """Return an event of any type, of which nothing is known but that it can be decoded."""
     while True:
         model = random.choice(list(EVENT_TYPES.values()))
-        schema = model.model_json_schema()
+        schema = _schema(model)
         value = _value(random, schema, schema.get("$defs", {}), "")
         try:
             data = model.model_validate_json(orjson.dumps(value))
@@ -100,6 +100,11 @@ def _object(random: Random, schema: dict[str, Any], known: dict[str, Any], place
         for name, member in schema["properties"].items()
         if name in schema.get("required", ()) or random.random() < 0.5
     }
+
+
+@lru_cache
+def _schema(model: type[Frozen]) -> dict[str, Any]:
+    return model.model_json_schema()
 
 
 @lru_cache
