@@ -29,7 +29,7 @@ parts: $(STAMP) ## fetch what the full tests need: Apache Kafka, CNCF distributi
 
 .PHONY: quick
 quick: $(STAMP) ## the tests that need no broker and no registry (under a minute)
-	@$(BIN)/python -m pytest tests/unit tests/property tests/contract -m "not kafka and not distribution"
+	@$(BIN)/python -m pytest --numprocesses auto tests/unit tests/property tests/contract -m "not kafka and not distribution"
 
 .PHONY: test
 test: check parts ## everything, on Apache Kafka and CNCF distribution

@@ -14,13 +14,10 @@ import orjson
 
 from agents.table import Entry, Table
 from towline.failpoints import Failpoints
-from towline.policy.state.values import Value
+from towline.policy.state.values import STATE_FORMAT, Value
 
 JOURNAL_KEY: Final = b"\0journal"
 NOTHING_APPLIED: Final = -1
-#: Raised with every change to the shape of a value that an agent keeps (:mod:`towline.policy.state`, the commands under
-#: way): what an older version kept is not read but folded anew.
-STATE_FORMAT: Final = 2
 #: Of the journals that did not tell.
 _FIRST_FORMAT: Final = 1
 _CHECKSUM_MODULUS: Final = 2**64
