@@ -80,6 +80,22 @@ def test_a_state_that_was_written_and_read_decides_as_one_in_memory(play: Play) 
         read = MemoryState({key: orjson.loads(canonical_bytes(value)) for key, value in read.values.items()})
 
 
+@given(plays)
+@settings(max_examples=100, deadline=None)
+def test_what_waits_is_found_by_its_digest_and_its_time_and_nothing_else_is(play: Play) -> None:
+    state = MemoryState()
+    for event in history_of(play):
+        state.step(event)
+    entries = [(*key.split(" ", 1), value) for key, value in state.values.items() if " " in key]
+    tags = [(*name.rsplit(":", 1), value) for kind, name, value in entries if kind == "tag" and value["pending"]]
+    images = [(name, tag) for kind, name, value in entries if kind == "image" for tag in value["waiting"]]
+    assert sorted(images) == sorted((f"{repository}@{value['digest']}", tag) for repository, tag, value in tags)
+    timers = {entry for kind, _, value in entries if kind == "timers" for entry in value["entries"]}
+    for repository, tag, value in tags:
+        dues = [due for _, due in value["pending"].values() if due is not None]
+        assert timers >= {f"{due} {repository}:{tag}" for due in dues}
+
+
 def example() -> list[Envelope[Frozen]]:
     return [
         published(*SETS[2]),

@@ -145,6 +145,12 @@ def test_a_fact_about_a_digest_that_moved_away_from_the_tag_decides_nothing() ->
         assert partition.take(overridden(DEV, "CVE-1", image="one")) == []
 
 
+def test_a_tag_that_came_back_with_another_digest_is_not_judged_by_facts_about_the_one_before() -> None:
+    partition = Partition(published(CLEAN), PUSH, deleted(TAG))
+    assert partition.verdicts(pushed(TAG, "two", media_type=OCI_MANIFEST)) == ["hold"]
+    assert partition.take(scanned(DEV, "one")) == []
+
+
 def test_a_tag_that_was_released_and_moved_on_is_not_judged_by_facts_about_what_it_had() -> None:
     any_tag = policy("clean", DEV, QA)
     partition = Partition(published(CLEAN), PUSH, published(any_tag, revision=2))
