@@ -171,6 +171,17 @@ parallel_poll_count: Final = 4
 poll_tag_count: Final = 100_000
 poll_repository_count: Final = 10_000
 
+# -- Copying ----------------------------------------------------------------------------------------------------------
+
+#: How long a blob that was seen in a repository is taken to be there: registries collect what no manifest names once a
+#: day at most, and a blob that is missed after all is brought again.
+known_blob_seconds: Final = 600.0
+
+#: Blobs whose places are remembered, some 300 bytes each, and places of each: one is enough to mount from, more tell
+#: which repositories need not be asked.
+known_blob_count: Final = 50_000
+known_blob_place_count: Final = 16
+
 # -- Policy files -----------------------------------------------------------------------------------------------------
 
 #: Values of one policy file, those that aliases repeat counted each time: ten thousand policies have some hundred

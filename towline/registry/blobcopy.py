@@ -11,6 +11,7 @@ from towline import limits
 from towline.registry.client import RegistryClient, Upload
 from towline.registry.errors import NotFoundError, RegistryError, SourceGoneError
 from towline.registry.flights import Flights
+from towline.registry.known import KnownBlobs
 from towline.registry.manifests import Manifest
 from towline.registry.parallel import each
 
@@ -47,37 +48,50 @@ class BlobCopier:
     def __init__(
         self,
         flights: Flights,
+        known: KnownBlobs,
         hit: Callable[[str], Awaitable[None]],
+        *,
         source: RegistryClient,
         target: RegistryClient,
         command: CopyImage,
     ) -> None:
         self._flights = flights
+        self._known = known
         self._hit = hit
         self._source = source
         self._target = target
         self._from = command.source.repository
         self._to = command.target.repository
 
-    async def copy_all(self, manifests: Sequence[Manifest], fates: BlobFates) -> None:
+    async def copy_all(self, manifests: Sequence[Manifest], fates: BlobFates, *, doubted: bool = False) -> None:
         """Make sure that the target has every blob that the manifests name.
+
+        ``doubted``: the target missed one of them, so nothing that was known before counts.
 
         Raises:
             RegistryError: the first failure; the other copies are stopped and their upload sessions given up.
         """
         blobs = {blob.digest: blob for manifest in manifests for blob in manifest.blobs}
+        for digest in blobs if doubted else ():
+            self._known.forget(self._to, digest)
         await each(list(blobs.values()), lambda blob: self._copy(blob, fates), at_a_time=limits.parallel_blob_count)
 
     async def _copy(self, blob: Descriptor, fates: BlobFates) -> None:
         async with self._flights.join((self._to, blob.digest)) as ours:
-            fates.record(blob, await self._bring(blob) if ours else "skipped")
+            # Not asked again, and least of all mounted again: distribution 2.8 rewrites the link of a blob that is
+            # mounted, and refuses every manifest that it verifies in that moment.
+            if not ours or self._known.has(self._to, blob.digest):
+                fates.record(blob, "skipped")
+                return
+            fates.record(blob, await self._bring(blob))
+            self._known.note(self._to, blob.digest)
 
     async def _bring(self, blob: Descriptor) -> Fate:
-        # Asked before a mount as well: distribution 2.8 rewrites the link of a blob that is mounted again, and refuses
-        # every manifest that it verifies in that moment.
-        if await self._target.has_blob(self._to.name, blob.digest, push=True):
+        origin = self._origin(blob)
+        # A mount costs as much as the question whether the blob is there already, and answers it as well.
+        if origin is None and await self._target.has_blob(self._to.name, blob.digest, push=True):
             return "skipped"
-        opening = asyncio.ensure_future(self._open(blob))
+        opening = asyncio.ensure_future(self._open(blob, origin))
         try:
             upload = await asyncio.shield(opening)
             if upload is None:
@@ -89,9 +103,15 @@ class BlobCopier:
             raise
         return "copied"
 
-    async def _open(self, blob: Descriptor) -> Upload | None:
+    def _origin(self, blob: Descriptor) -> str | None:
+        """Return a repository of the target's registry from which the blob can be mounted."""
         if self._from.registry == self._to.registry:
-            return await self._target.mount_blob(self._to.name, blob.digest, self._from.name)
+            return self._from.name
+        return self._known.origin(self._to.registry, blob.digest)
+
+    async def _open(self, blob: Descriptor, origin: str | None) -> Upload | None:
+        if origin is not None:
+            return await self._target.mount_blob(self._to.name, blob.digest, origin)
         return await self._target.start_upload(self._to.name)
 
     async def _give_up(self, opening: Awaitable[Upload | None]) -> None:

@@ -9,6 +9,9 @@ from towline.registry.closure import is_sparse
 from towline.registry.errors import ContentMissingError, NotFoundError, RefusedError, SparseIndexRefusedError
 from towline.registry.manifests import Manifest
 
+Write = Callable[[Manifest], Awaitable[bool]]
+"""Writes a manifest, and tells whether the registry lists it under its subject by itself."""
+
 
 class ContentCopier:
     """Writes manifests by digest into the target repository of one command."""
@@ -22,31 +25,49 @@ class ContentCopier:
         self._hit = hit
 
     async def copy(self, manifests: Sequence[Manifest], fates: BlobFates) -> frozenset[str]:
-        """Write all blobs, then all manifests in the order given: children before parents.
+        """Bring all blobs, then write all manifests, as :meth:`write` does.
 
-        A registry that misses something which it said to have is believed the second time, once. Returns the digests
-        of those that the registry lists under their subjects by itself.
+        Raises:
+            RegistryError: the registry failed or refused.
+        """
+        await self.bring(manifests, fates)
+        return await self.write(manifests, fates)
+
+    async def bring(self, manifests: Sequence[Manifest], fates: BlobFates) -> None:
+        """Make sure that the target has every blob that the manifests name.
+
+        Raises:
+            RegistryError: the registry failed or refused.
+        """
+        await self._blobs.copy_all(manifests, fates)
+        await self._hit("transfer.blobs_copied")
+
+    async def write(self, manifests: Sequence[Manifest], fates: BlobFates, last: Write | None = None) -> frozenset[str]:
+        """Write all manifests in the order given: children before parents.
+
+        ``last`` writes the last one, when it gets its name at once. A registry that misses something which it said to
+        have is believed the second time, once. Returns the digests of those that the registry lists under their
+        subjects by itself.
 
         Raises:
             SparseIndexRefusedError: the registry wants what an index names and the command leaves out.
             RegistryError: another failure.
         """
-        await self._blobs.copy_all(manifests, fates)
-        await self._hit("transfer.blobs_copied")
         try:
-            return await self._write(manifests)
+            return await self._write(manifests, last or self._put)
         except ContentMissingError:
-            await self._blobs.copy_all(manifests, fates)
-            return await self._write(manifests)
+            await self._blobs.copy_all(manifests, fates, doubted=True)
+            return await self._write(manifests, last or self._put)
 
-    async def _write(self, manifests: Sequence[Manifest]) -> frozenset[str]:
+    async def _write(self, manifests: Sequence[Manifest], last: Write) -> frozenset[str]:
         present = {manifest.digest for manifest in manifests}
         listed = set()
         for manifest in manifests:
-            if manifest is manifests[-1]:
+            is_last = manifest is manifests[-1]
+            if is_last:
                 await self._hit("transfer.children_copied")
             try:
-                if await self._target.put_manifest(self._repository, manifest.digest, manifest):
+                if await (last if is_last else self._put)(manifest):
                     listed.add(manifest.digest)
             except (ContentMissingError, NotFoundError, RefusedError) as error:
                 if manifest.media_type in INDEX_TYPES and is_sparse(manifest, present):
@@ -57,3 +78,6 @@ class ContentCopier:
                     ) from error
                 raise
         return frozenset(listed)
+
+    async def _put(self, manifest: Manifest) -> bool:
+        return await self._target.put_manifest(self._repository, manifest.digest, manifest)

@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Callable
 
 from schemas.commands import CopyImage
 from towline.failpoints import Failpoints
-from towline.registry.attachments import AttachmentCopier, read_attachments
+from towline.registry.attachments import AttachmentCopier, Attachments, read_attachments
 from towline.registry.blobcopy import BlobCopier
 from towline.registry.client import RegistryClient
 from towline.registry.closure import Selection, read_closure
 from towline.registry.content import ContentCopier
 from towline.registry.flights import Flights
+from towline.registry.known import KnownBlobs
 from towline.registry.manifests import Manifest
 from towline.registry.progress import CopyProgress, CopyReport
 from towline.registry.targettag import TargetTag
@@ -30,6 +31,7 @@ class CopyEngine:
         self._failpoints = failpoints
         self.sleep = sleep
         self.flights = Flights()
+        self.known = KnownBlobs()
 
     async def copy(self, command: CopyImage, progress: CopyProgress | None = None) -> CopyReport:
         """Carry out a command. It can be repeated at any time: what is there already is not copied again.
@@ -74,23 +76,36 @@ class _Copy:
         selection = Selection(options.platforms, attestations=options.referrers)
         source = self._command.source.repository
         closure = await read_closure(self._source, source.name, self._command.digest, selection)
-        if source != self._command.target.repository:
+        if source == self._command.target.repository:
+            await self._name(closure[-1])
+        else:
             await self._copy_content(closure)
-        await self._tag.make_way()
-        await self._engine.hit("transfer.tag_next")
-        await self._tag.move(closure[-1])
-        await self._engine.hit("transfer.tag_written")
         await self._tag.verify()
         await self._engine.hit("transfer.verified")
         return self._progress.report(skipped=False)
 
+    async def _name(self, root: Manifest) -> bool:
+        await self._tag.make_way()
+        await self._engine.hit("transfer.tag_next")
+        listed = await self._tag.move(root)
+        await self._engine.hit("transfer.tag_written")
+        return listed
+
     async def _copy_content(self, closure: list[Manifest]) -> None:
-        engine, target = self._engine, self._command.target.repository
-        blobs = BlobCopier(engine.flights, engine.hit, self._source, self._target, self._command)
+        engine, target, fates = self._engine, self._command.target.repository, self._progress.blobs
+        blobs = BlobCopier(
+            engine.flights, engine.known, engine.hit, source=self._source, target=self._target, command=self._command
+        )
         content = ContentCopier(blobs, self._target, target.name, engine.hit)
-        await content.copy(closure, self._progress.blobs)
+        await content.bring(closure, fates)
+        attachments = Attachments()
         if self._command.options.referrers:
             attachments = await read_attachments(self._source, self._command.source.repository.name, closure)
-            copier = AttachmentCopier(content, self._target, target, engine.flights)
-            await copier.copy(attachments, self._progress.blobs)
-            await engine.hit("transfer.referrers_copied")
+        if not attachments.manifests:
+            await content.write(closure, fates, last=self._name)
+            return
+        # What belongs to an image comes after it and before its name, so it is written without one first.
+        await content.write(closure, fates)
+        await AttachmentCopier(content, self._target, target, engine.flights).copy(attachments, fates)
+        await engine.hit("transfer.referrers_copied")
+        await self._name(closure[-1])

@@ -75,19 +75,20 @@ class TargetTag:
             await self._target.put_manifest(self._name, backup, kept)
             await self._verify(backup, present, before=None)
 
-    async def move(self, root: Manifest) -> None:
-        """Make the tag point to the commanded digest.
+    async def move(self, root: Manifest) -> bool:
+        """Make the tag point to the commanded digest; tell whether the registry lists it under its subject by itself.
 
         Raises:
             TagImmutableError: the registry does not let it be moved.
         """
         self._progress.tag_sent = True
         try:
-            await self._target.put_manifest(self._name, self._command.target.tag, root)
+            return await self._target.put_manifest(self._name, self._command.target.tag, root)
         except TagImmutableError:
             # Somebody may have put the very same image there in between; then there is nothing to move.
             if await self._digest_of(self._command.target.tag) != root.digest:
                 raise
+            return False
 
     async def verify(self) -> None:
         """Check that the tag points to the commanded digest.

@@ -11,6 +11,7 @@ BLOB = r"/blobs/sha256:"
 UPLOAD = r"/blobs/uploads/\w+\?"
 TAG = r"/manifests/1\.0\?"
 MANIFEST = r"/manifests/sha256:"
+WRITE = r"/manifests/"
 
 
 def errors(code: str, message: str = "") -> bytes:

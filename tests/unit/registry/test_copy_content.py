@@ -12,7 +12,7 @@ from streams.local_registry.store import Store
 from tests.support.faults import Alter, Answer, Answered, Before, Hold
 from tests.support.images import assert_complete, push_manifest_of
 from tests.support.pairs import Pair
-from tests.unit.registry.copying import BLOB, MANIFEST, TAG, UPLOAD, completed, errors, failed
+from tests.unit.registry.copying import BLOB, TAG, UPLOAD, WRITE, completed, errors, failed
 from towline import limits
 from towline.failpoints import FailpointError
 from towline.registry import push_image
@@ -128,7 +128,7 @@ async def test_content_that_the_target_lost_is_sent_again_once(pair: Pair) -> No
     def lose() -> None:
         pair.target.store.repositories["qa/app"].blobs.discard(lost)
 
-    pair.target_faults.on("PUT", MANIFEST, Before(lose))
+    pair.target_faults.on("PUT", WRITE, Before(lose))
     outcome = await pair.carry_out(image)
     # The local registry takes a manifest before its content for a fault of ours; here the content was taken away.
     assert len(pair.target.violations) == 1
@@ -140,10 +140,10 @@ async def test_content_that_the_target_lost_is_sent_again_once(pair: Pair) -> No
 
 async def test_a_target_that_never_finds_the_content_ends_the_transfer(pair: Pair) -> None:
     image = await pair.push()
-    pair.target_faults.on("PUT", MANIFEST, Answer(400, body=errors("MANIFEST_BLOB_UNKNOWN")), times=1000)
+    pair.target_faults.on("PUT", WRITE, Answer(400, body=errors("MANIFEST_BLOB_UNKNOWN")), times=1000)
     outcome = failed(await pair.carry_out(image))
     assert (outcome.cause, outcome.retryable, outcome.attempts) == ("content-missing", False, 1)
-    assert pair.target_faults.count("PUT", MANIFEST) == 2
+    assert pair.target_faults.count("PUT", WRITE) == 2
     assert pair.target_digest() is None
 
 

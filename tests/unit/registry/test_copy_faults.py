@@ -9,8 +9,9 @@ import pytest
 
 from schemas.events import TransferSkipped
 from tests.support.faults import Alter, Answer, Answered, Before, Break
+from tests.support.images import push_platforms
 from tests.support.pairs import Pair
-from tests.unit.registry.copying import BLOB, MANIFEST, TAG, UPLOAD, completed, errors, failed
+from tests.unit.registry.copying import BLOB, MANIFEST, TAG, UPLOAD, WRITE, completed, errors, failed
 from towline import limits
 from towline.failpoints import Failpoints
 from towline.registry import Attempts, CopyEngine, Registries, carry_out, push_image
@@ -28,7 +29,7 @@ async def test_a_server_error_that_passes_is_tried_again(pair: Pair, status: int
 
 async def test_a_server_error_that_stays_ends_the_transfer_after_its_attempts_with_doubling_pauses(pair: Pair) -> None:
     image = await pair.push()
-    pair.target_faults.on("PUT", MANIFEST, Answer(503), times=1000)
+    pair.target_faults.on("PUT", WRITE, Answer(503), times=1000)
     outcome = failed(await pair.carry_out(image))
     assert (outcome.cause, outcome.retryable) == ("server-error", True)
     assert outcome.attempts == limits.transfer_attempt_count
@@ -39,7 +40,7 @@ async def test_a_server_error_that_stays_ends_the_transfer_after_its_attempts_wi
 async def test_pauses_are_scaled_by_jitter(pair: Pair) -> None:
     image = await pair.push()
     pair.jitter = 0.25
-    pair.target_faults.on("PUT", MANIFEST, Answer(503))
+    pair.target_faults.on("PUT", WRITE, Answer(503))
     await completed(pair, image)
     assert pair.pauses == [limits.backoff_first_seconds * 0.25]
 
@@ -147,9 +148,10 @@ async def test_a_manifest_that_does_not_fit_the_commanded_digest_is_rejected(pai
 
 
 async def test_a_target_that_claims_another_digest_for_what_was_written_fails_the_copy(pair: Pair) -> None:
-    image = await pair.push()
+    index = await push_platforms(pair.source_client, "dev/app", "1.0")
     pair.target_faults.on("PUT", MANIFEST, Alter(lying_header), times=1000)
-    assert failed(await pair.carry_out(image)).cause == "digest-mismatch"
+    assert failed(await pair.carry_out(index)).cause == "digest-mismatch"
+    assert pair.target_digest() is None
 
 
 async def test_the_commanded_digest_is_copied_although_the_source_tag_has_moved(pair: Pair) -> None:

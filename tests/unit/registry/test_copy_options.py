@@ -6,7 +6,7 @@ from schemas.events import TransferCompleted, TransferSkipped
 from tests.support.faults import Answer, Before
 from tests.support.images import assert_complete, push_index, push_multi_platform
 from tests.support.pairs import Pair
-from tests.unit.registry.copying import MANIFEST, TAG, errors, failed
+from tests.unit.registry.copying import TAG, UPLOAD, errors, failed
 from towline.registry import push_image
 from towline.registry.targettag import backup_tag
 
@@ -108,7 +108,7 @@ async def test_a_tag_that_somebody_writes_while_the_content_is_copied_is_not_ove
     async def other_writer() -> None:
         await push_image(pair.target_client, "qa/app", "1.0", [b"theirs"])
 
-    pair.target_faults.on("PUT", MANIFEST, Before(other_writer))
+    pair.target_faults.on("PUT", UPLOAD, Before(other_writer))
     outcome = failed(await pair.carry_out(image, overwrite="never"))
     assert outcome.cause == "target-exists"
     assert pair.target_digest() not in {None, image.digest}

@@ -1,0 +1,100 @@
+"""What is not asked again: where blobs are known to be."""
+
+import pytest
+
+from schemas.events import TransferCompleted
+from schemas.references import Repository
+from tests.support.images import assert_complete, copy_command
+from tests.support.pairs import Pair
+from tests.unit.registry.copying import WRITE
+from towline import limits
+from towline.registry import push_image
+from towline.registry.blobs import digest_of
+from towline.registry.known import KnownBlobs
+
+ONE, OTHER = Repository.parse("target/qa/one"), Repository.parse("target/qa/other")
+SHARED = digest_of(b"shared layer")
+
+
+def test_what_was_seen_is_believed_for_a_while() -> None:
+    now = 0.0
+    known = KnownBlobs(lambda: now)
+    known.note(ONE, "a")
+    assert known.has(ONE, "a")
+    assert known.origin("target", "a") == "qa/one"
+    now = limits.known_blob_seconds
+    assert not known.has(ONE, "a")
+    assert known.origin("target", "a") is None
+
+
+def test_what_is_known_of_one_place_is_not_taken_for_another() -> None:
+    known = KnownBlobs()
+    known.note(ONE, "a")
+    assert not known.has(OTHER, "a")
+    assert not known.has(ONE, "b")
+    assert known.origin("source", "a") is None
+    known.note(OTHER, "a")
+    assert known.origin("target", "a") == "qa/other"
+    known.forget(OTHER, "a")
+    assert known.origin("target", "a") == "qa/one"
+
+
+def test_no_more_is_remembered_than_the_bounds_and_what_was_used_last_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "known_blob_count", 2)
+    monkeypatch.setattr(limits, "known_blob_place_count", 1)
+    known = KnownBlobs()
+    for digest in ("a", "b", "a", "c"):
+        known.note(ONE, digest)
+    assert [known.has(ONE, digest) for digest in "abc"] == [True, False, True]
+    known.note(OTHER, "a")
+    assert [known.has(place, "a") for place in (ONE, OTHER)] == [False, True]
+
+
+async def test_a_blob_that_was_brought_is_not_asked_for_again(pair: Pair) -> None:
+    engine = pair.engine()
+    for number in range(3):
+        image = await pair.push(b"shared layer", bytes([number]), tag=f"{number}.0")
+        await engine.copy(pair.command(image, f"target/qa/app:{number}"))
+        await assert_complete(pair.target_client, "qa/app", image.digest)
+    assert pair.target_faults.count("HEAD", SHARED) == 1
+    assert pair.source_faults.count("GET", SHARED) == 1
+
+
+async def test_a_mirrored_blob_is_mounted_from_another_repository_that_has_it(pair: Pair) -> None:
+    engine = pair.engine()
+    image = await pair.push(b"shared layer")
+    await engine.copy(pair.command(image, "target/qa/one:1.0"))
+    other = await push_image(pair.source_client, "dev/other", "1.0", [b"shared layer", b"own"])
+    report = await engine.copy(copy_command("source/dev/other:1.0", other.digest, "target/qa/other:1.0"))
+    assert (report.blobs_mounted, report.blobs_copied) == (1, 2)
+    assert pair.source_faults.count("GET", SHARED) == 1
+    await assert_complete(pair.target_client, "qa/other", other.digest)
+
+
+async def test_a_place_that_has_the_blob_no_more_does_not_stop_the_copy(pair: Pair) -> None:
+    engine = pair.engine()
+    image = await pair.push(b"shared layer")
+    await engine.copy(pair.command(image, "target/qa/one:1.0"))
+    pair.target.store.repositories["qa/one"].blobs.clear()
+    report = await engine.copy(pair.command(image, "target/qa/other:1.0"))
+    assert (report.blobs_mounted, report.blobs_copied) == (0, 2)
+    await assert_complete(pair.target_client, "qa/other", image.digest)
+
+
+async def test_a_blob_that_was_deleted_where_it_is_believed_to_be_is_brought_again(pair: Pair) -> None:
+    engine = pair.engine()
+    image = await pair.push(b"shared layer")
+    await engine.copy(pair.command(image))
+    pair.target.store.repositories["qa/app"].blobs.clear()
+    again = await pair.push(b"shared layer", b"own", tag="2.0")
+    await engine.copy(pair.command(again, "target/qa/app:2.0"))
+    await assert_complete(pair.target_client, "qa/app", again.digest)
+    # The local registry was offered the image before its content, and refused it.
+    pair.target.violations.clear()
+
+
+async def test_an_image_without_referrers_is_written_once_under_its_tag(pair: Pair) -> None:
+    image = await pair.push()
+    outcome = await pair.carry_out(image)
+    assert isinstance(outcome, TransferCompleted)
+    assert [it.path for it in pair.target_faults.matching("PUT", WRITE)] == ["/v2/qa/app/manifests/1.0"]
