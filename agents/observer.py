@@ -12,6 +12,7 @@ from schemas.facts import ImageInspected, InspectionFailed, SignatureVerified
 from schemas.references import Frozen, Repository
 from streams.log import EventLog
 from streams.topics import repository_key, source_key
+from streams.transfers.polls import SUPERSEDED
 from towline import limits
 from towline.failpoints import Failpoints
 from towline.registry import Attempts, Registries
@@ -22,8 +23,6 @@ from towline.registry.polling import Poll
 from towline.registry.signatures import PublicKey
 
 SOURCE = "towline/observer"
-#: The cause of a poll that was not made because a later one asks the same.
-SUPERSEDED = "superseded"
 
 
 class Observation:

@@ -25,6 +25,7 @@ from schemas.events import (
     PollCompleted,
     PollFailed,
     PromotionRequested,
+    SyncRequested,
     TransferCompleted,
     TransferFailed,
     TransferSkipped,
@@ -65,6 +66,7 @@ EVENT_TYPES: Final[dict[str, type[Frozen]]] = {
     "approval.granted": ApprovalGranted,
     "approval.revoked": ApprovalRevoked,
     "promotion.requested": PromotionRequested,
+    "sync.requested": SyncRequested,
 }
 COMMAND_TYPES: Final[dict[str, type[Frozen]]] = {
     "image.copy": CopyImage,

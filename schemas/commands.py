@@ -30,13 +30,17 @@ class InspectImage(Frozen):
     digest: Digest
 
 
+PollCause = Literal["initial-evaluation", "interval", "manual"]
+"""A policy is new or changed, it is time again, or a person wants it now."""
+
+
 class PollRepository(Frozen):
     """Find out which digest each tag of the source has."""
 
     #: The event that made it necessary.
     event_id: str
     source: SourcePattern
-    cause: Literal["initial-evaluation", "interval"]
+    cause: PollCause
 
 
 CommandData = CopyImage | InspectImage | PollRepository

@@ -18,7 +18,7 @@ from schemas.facts import (
 from schemas.instants import Instant
 from schemas.outcomes import Outcome
 from schemas.patterns import SourcePattern
-from schemas.policies import CopyOptions, PolicySet
+from schemas.policies import CopyOptions, PolicyName, PolicySet
 from schemas.references import Actor, Count, Digest, Frozen, MediaType, Reference, Repository, Tag
 
 Revision = Annotated[int, Field(ge=0, le=2**53 - 1)]
@@ -157,6 +157,14 @@ class PromotionRequested(Frozen):
     retries: RetriedTransfer | None = None
 
 
+class SyncRequested(Frozen):
+    """Someone wants the source of a policy asked now, whatever its interval."""
+
+    policy: PolicyName
+    source: SourcePattern
+    actor: Actor
+
+
 EventData = (
     ImagePushed
     | ImageObserved
@@ -179,4 +187,5 @@ EventData = (
     | ApprovalGranted
     | ApprovalRevoked
     | PromotionRequested
+    | SyncRequested
 )

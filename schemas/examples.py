@@ -20,6 +20,7 @@ from schemas.events import (
     PollCompleted,
     PollFailed,
     PromotionRequested,
+    SyncRequested,
     TransferCompleted,
     TransferFailed,
     TransferSkipped,
@@ -268,5 +269,10 @@ EXAMPLES: Final[Mapping[str, Envelope[Frozen]]] = {
         _envelope(_DEAD_LETTER, "towline/deadletters", "towline.inbound/3/17"),
         *(_envelope(data, "towline/observer", subject) for data, subject in _OBSERVED),
         *(_envelope(data, "towline/cli", _DEV) for data in _TOLD),
+        _envelope(
+            SyncRequested(policy=_POLICY, source=SourcePattern.parse("local/dev/website"), actor="ann"),
+            "towline/cli",
+            "local/dev/website",
+        ),
     )
 }

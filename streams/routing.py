@@ -3,7 +3,7 @@
 from schemas.catalogue import encode
 from schemas.commands import CopyImage, InspectImage, PollRepository
 from schemas.envelope import Envelope
-from schemas.events import PolicyProposed, PollCompleted, PollFailed
+from schemas.events import PolicyProposed, PollCompleted, PollFailed, SyncRequested
 from schemas.outcomes import Outcome
 from schemas.references import Frozen, Repository
 from streams.log import Append
@@ -35,7 +35,7 @@ def home_partition(event: Envelope[Frozen], partitions: int) -> int | None:
     key = _key(event)
     if key is not None:
         return partition_for(key, partitions)
-    return PROPOSAL_PARTITION if isinstance(event.data, PolicyProposed) else None
+    return PROPOSAL_PARTITION if isinstance(event.data, PolicyProposed | SyncRequested) else None
 
 
 def event_append(event: Envelope[Frozen]) -> Append:
@@ -47,7 +47,7 @@ def event_append(event: Envelope[Frozen]) -> Append:
     key = _key(event)
     if key is not None:
         return Append(EVENTS, key, encode(event))
-    if isinstance(event.data, PolicyProposed):
+    if isinstance(event.data, PolicyProposed | SyncRequested):
         return Append(EVENTS, POLICIES_KEY, encode(event), PROPOSAL_PARTITION)
     raise ValueError(f"{event.subject} goes to every partition")
 

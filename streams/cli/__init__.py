@@ -8,6 +8,7 @@ from streams.cli.demo import demo
 from streams.cli.events import app as event_app
 from streams.cli.facts import app as scan_app
 from streams.cli.facts import approve, override, promote
+from streams.cli.mirrors import app as mirror_app
 from streams.cli.policies import app as policy_app
 from streams.cli.registry import app as registry_app
 from streams.cli.replay import app as replay_app
@@ -37,6 +38,7 @@ app.add_typer(scan_app, name="scan")
 app.add_typer(registry_app, name="registry")
 app.add_typer(replay_app, name="replay")
 app.add_typer(audit_app, name="audit")
+app.add_typer(mirror_app, name="mirror")
 app.add_typer(transfers_app, name="transfers")
 
 

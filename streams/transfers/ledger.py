@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, cast
 from schemas.catalogue import decode
 from schemas.commands import CopyImage
 from schemas.envelope import Envelope
-from schemas.events import TransferFailed
+from schemas.events import TransferFailed, TransferSkipped
 from schemas.outcomes import Outcome
 from streams.history import Recorded, recorded
 from streams.log import EventLog
@@ -27,9 +27,16 @@ class End(NamedTuple):
     """How a command ended, and where the log tells it. Small: there may be millions."""
 
     state: Ended
+    #: Why it failed; ``superseded`` for one that was skipped for a later one.
     cause: str | None
+    time: str
     partition: int
     offset: int
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the target tag had the commanded digest at the end."""
+        return self.cause is None
 
 
 Ends = Mapping[str, End]
@@ -82,8 +89,7 @@ async def read_ends(log: EventLog) -> Ends:
     for partition in range(await log.partitions(EVENTS)):
         async for item in recorded(log, EVENTS, partition):
             if isinstance(item.envelope.data, Outcome):
-                end = End(ended_as(item.envelope.data), _cause(item.envelope.data), partition, item.record.offset)
-                ends.setdefault(item.envelope.data.command_id, end)
+                ends.setdefault(item.envelope.data.command_id, _end(item, item.envelope.data))
     return ends
 
 
@@ -171,5 +177,8 @@ async def read_transfer(log: EventLog, entry: Entry) -> Transfer:
     raise LookupError(f"{EVENTS}/{entry.end.partition}@{entry.end.offset} was there and is no more")
 
 
-def _cause(outcome: Outcome) -> str | None:
-    return outcome.cause if isinstance(outcome, TransferFailed) else None
+def _end(item: Recorded, outcome: Outcome) -> End:
+    cause = outcome.cause if isinstance(outcome, TransferFailed) else None
+    if isinstance(outcome, TransferSkipped) and outcome.superseded_by is not None:
+        cause = "superseded"
+    return End(ended_as(outcome), cause, item.envelope.time, item.record.partition, item.record.offset)

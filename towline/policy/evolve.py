@@ -14,6 +14,7 @@ from schemas.events import (
     PollCompleted,
     PollFailed,
     PromotionRequested,
+    SyncRequested,
     TransferCompleted,
     TransferFailed,
     TransferSkipped,
@@ -135,5 +136,6 @@ BRANCHES: Final[Mapping[type[Any], Callable[[Draft, Event], Agenda]]] = {
     # The next poll of the interval asks again.
     PollFailed: _nothing,
     PromotionRequested: request,
+    SyncRequested: _nothing,
 }
 """One branch for each type of event."""

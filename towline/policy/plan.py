@@ -1,16 +1,16 @@
 """``plan``: from a decision to the command that carries it out, and from an event to what must be found out."""
 
 from datetime import timedelta
-from typing import Final, Literal
+from typing import Final
 
 from schemas.canonical import content_id
-from schemas.commands import CopyImage, InspectImage, PollRepository
+from schemas.commands import CopyImage, InspectImage, PollCause, PollRepository
 from schemas.decisions import Decision
 from schemas.envelope import Envelope
-from schemas.events import ClockTicked, PolicyProposed
+from schemas.events import ClockTicked, PolicyProposed, SyncRequested
 from schemas.instants import parse_instant
 from schemas.patterns import SourcePattern
-from schemas.policies import CopyOptions
+from schemas.policies import CopyOptions, Policy
 from schemas.references import Frozen, Repository
 from towline.policy.agenda import Agenda
 from towline.policy.arrival import attached_to
@@ -94,10 +94,13 @@ def _inspection(event: Envelope[Frozen], repository: Repository, digest: str) ->
 
 
 def polls(before: StateView, draft: Draft, event: Envelope[Frozen]) -> tuple[Envelope[PollRepository], ...]:
-    """Return the commands to ask sources what they have: of new policies at once, and of polled ones on their interval.
+    """Return the commands to ask sources what they have.
 
-    Only the partition that takes proposals gives them, so that each is given once.
+    New policies have theirs asked at once, polled ones on their interval, and others when a person wants it, which
+    leaves the interval as it is. Only the partition that takes proposals gives them, so that each is given once.
     """
+    if isinstance(event.data, SyncRequested):
+        return (_poll(event, event.data.source, "manual"),)
     if isinstance(event.data, PolicyProposed) and is_accepted(before, event.data):
         known = policies_in_force(before).by_name
         proposed = PolicyIndex(event.data.set)
@@ -115,31 +118,33 @@ def _due(draft: Draft, now: str) -> set[SourcePattern]:
     due: set[SourcePattern] = set()
     for policy in policies_in_force(draft).polled:
         last = asked.get(str(policy.source))
-        if last is None or moment - parse_instant(last) >= _interval(policy.poll):
+        if last is None or moment - parse_instant(last) >= poll_interval(policy):
             due.add(policy.source)
     return due
 
 
-def _interval(poll: str | None) -> timedelta:
+def poll_interval(policy: Policy) -> timedelta:
+    """Return how long after one poll of its source a policy asks for the next."""
     try:
-        return parse_span(poll or "")
+        return parse_span(policy.poll or "")
     except ValueError:
         return timedelta(minutes=30)
 
 
 def _ask(
-    draft: Draft, event: Envelope[Frozen], sources: set[SourcePattern], cause: Literal["initial-evaluation", "interval"]
+    draft: Draft, event: Envelope[Frozen], sources: set[SourcePattern], cause: PollCause
 ) -> tuple[Envelope[PollRepository], ...]:
     if not sources:
         return ()
     draft.put(_POLLS_KEY, {**(draft.get(_POLLS_KEY) or {}), **{str(source): event.time for source in sources}})
-    return tuple(
-        Envelope(
-            id=content_id(event.id, "repository.poll", str(source)),
-            source=DECISION_SOURCE,
-            subject=str(source),
-            time=event.time,
-            data=PollRepository(event_id=event.id, source=source, cause=cause),
-        )
-        for source in sorted(sources)
+    return tuple(_poll(event, source, cause) for source in sorted(sources))
+
+
+def _poll(event: Envelope[Frozen], source: SourcePattern, cause: PollCause) -> Envelope[PollRepository]:
+    return Envelope(
+        id=content_id(event.id, "repository.poll", str(source)),
+        source=DECISION_SOURCE,
+        subject=str(source),
+        time=event.time,
+        data=PollRepository(event_id=event.id, source=source, cause=cause),
     )

@@ -31,8 +31,12 @@ class World:
         self._folded = [0] * PARTITIONS
 
     async def record(self, *events: Envelope[Frozen]) -> None:
-        await record_events(self.log, *events, partitions=PARTITIONS)
+        await self.record_unfolded(*events)
         await self.fold()
+
+    async def record_unfolded(self, *events: Envelope[Frozen]) -> None:
+        """Bring events into the log while no evaluator runs."""
+        await record_events(self.log, *events, partitions=PARTITIONS)
 
     async def fold(self) -> None:
         """Let the evaluator come up to the end of the log."""
@@ -50,7 +54,7 @@ class World:
         return [decode(item.value or b"") for item in await all_records(self.log, COMMANDS)]
 
     async def copies(self) -> dict[str, Envelope[Frozen]]:
-        """Every command to copy, by its target."""
+        """The last command to copy, by its target."""
         return {str(item.data.target): item for item in await self.commands() if isinstance(item.data, CopyImage)}
 
     async def end(self, target: str, how: End) -> None:
