@@ -28,6 +28,7 @@ def test_who_comes_second_with_another_digest_is_denied_and_told_who_wanted_what
 
 def test_both_sides_are_blocked_until_they_agree() -> None:
     partition = Partition(published(ONES, TWOS), FIRST, SECOND)
+    assert by_policy(partition, pushed(f"{DEV}:2c", "two")) == {"ones": "deny", "twos": "deny"}, "nobody forgets"
     assert by_policy(partition, pushed(f"{DEV}:1", "newer")) == {"ones": "deny", "twos": "deny"}
     agreed = by_policy(partition, pushed(f"{DEV}:1", "two"))
     assert agreed == {"ones": "promote", "twos": "deny"}, "both want the same now; the other one's rule fails"

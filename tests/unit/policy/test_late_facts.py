@@ -175,6 +175,15 @@ def test_a_policy_that_is_replaced_while_a_hold_is_pending_judges_as_it_is_now()
     assert (decision.verdict, decision.revision) == ("promote", 2)
 
 
+def test_what_waited_is_forgotten_when_its_tag_is_decided_while_the_policy_is_gone() -> None:
+    other = policy("other", DEV, "remote/app", initial_evaluation=False)
+    later = CLEAN.model_copy(update={"initial_evaluation": False})
+    partition = Partition(published(CLEAN), PUSH, published(other, revision=2))
+    assert partition.verdicts(pushed(TAG, "one", key="again")) == ["mirror"]
+    partition.take(published(later, revision=3))
+    assert partition.take(scanned(DEV, "one")) == [], "it judges only what is new"
+
+
 def test_a_policy_that_is_gone_decides_no_more() -> None:
     for revised in ((), (CLEAN.model_copy(update={"mode": "disabled"}),)):
         partition = Partition(published(CLEAN), PUSH, published(*revised, revision=2))
