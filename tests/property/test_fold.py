@@ -90,7 +90,12 @@ def test_what_waits_is_found_by_its_digest_and_its_time_and_nothing_else_is(play
     tags = [(*name.rsplit(":", 1), value) for kind, name, value in entries if kind == "tag" and value["pending"]]
     images = [(name, tag) for kind, name, value in entries if kind == "image" for tag in value["waiting"]]
     assert sorted(images) == sorted((f"{repository}@{value['digest']}", tag) for repository, tag, value in tags)
-    timers = {entry for kind, _, value in entries if kind == "timers" for entry in value["entries"]}
+    timers = {
+        f"{name.partition(' page ')[0]} {reference}"
+        for kind, name, value in entries
+        if kind == "timers" and " page " in name
+        for reference in value["names"]
+    }
     for repository, tag, value in tags:
         dues = [due for _, due in value["pending"].values() if due is not None]
         assert timers >= {f"{due} {repository}:{tag}" for due in dues}

@@ -9,7 +9,7 @@ from towline.policy.index import Match, policies_in_force
 from towline.policy.state.images import ImageState
 from towline.policy.state.tags import Pending, TagState
 from towline.policy.state.timers import set_timer
-from towline.policy.state.values import Draft
+from towline.policy.state.values import Draft, clock
 
 
 def remember(draft: Draft, decisions: Iterable[Decision]) -> None:
@@ -25,13 +25,16 @@ def remember(draft: Draft, decisions: Iterable[Decision]) -> None:
 def _remember(draft: Draft, reference: Reference, made: list[Decision], matches: Mapping[str, Match]) -> None:
     tag = TagState.read(draft, reference)
     pending = {name: item for name, item in tag.pending.items() if name in matches}
+    # A timer that was set is there until its time has come.
+    timers = {item.due_at for item in tag.pending.values() if item.due_at is not None and item.due_at > clock(draft)}
     for decision in made:
         name = str(decision.policy)
         pending.pop(name, None)
         if decision.verdict in {"hold", "deny"} and (matches[name].kinds or decision.due_at is not None):
             pending[name] = Pending(decision.verdict, decision.due_at)
-        if decision.due_at is not None:
+        if decision.due_at is not None and decision.due_at not in timers:
             set_timer(draft, reference, decision.due_at)
+            timers.add(decision.due_at)
     if pending == tag.pending:
         return
     replace(tag, pending=pending).write(draft, reference)

@@ -168,3 +168,26 @@ def test_a_window_opens_and_a_freeze_ends_by_a_tick() -> None:
     (still,) = partition.take(tick("2026-11-25T23:00:00.000000Z"))
     assert (still.verdict, still.due_at) == ("hold", "2026-11-26T08:00:00.000000Z"), "it is night"
     assert partition.verdicts(tick("2026-11-26T08:00:00.000000Z")) == ["promote"]
+
+
+def test_what_waits_for_the_same_moment_costs_the_same_whatever_waits_already() -> None:
+    partition = Partition(
+        published(policy("p", DEV, QA, rule_on("window", "inside", "Sat"), rule_on("size", ">", "0")))
+    )
+    sizes = []
+    for number in range(200):
+        partition.take(inspected(DEV, f"image {number}"), pushed(f"{DEV}:{number}", f"image {number}"))
+        assert partition.step is not None
+        sizes.append(max(len(str(change.value)) for change in partition.step.changes))
+    assert max(sizes[100:]) <= max(sizes[:100]) + len("100"), "one page is written, not all that wait"
+    saturday = tick("2026-11-28T00:00:00.000000Z")
+    assert len(partition.take(saturday)) == 200
+    assert not any(key.startswith("timers") for key in partition.state.values), "nothing is left behind"
+
+
+def test_a_hold_that_is_decided_again_is_released_once_and_waits_once() -> None:
+    partition = held(rule_on("soak", ">=", "1h"), rule_on("vulnerability_all", ">=", "0"))
+    partition.take(inspected(DEV, "one"), *(scanned(DEV, "one", key=str(number)) for number in range(5)))
+    waiting = [value for key, value in partition.state.values.items() if key.startswith("timers") and "page" in key]
+    assert [value["names"] for value in waiting] == [[TAG]]
+    assert partition.verdicts(ticked(3600)) == ["promote"]

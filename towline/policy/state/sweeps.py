@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from schemas.references import Reference, Repository
-from towline.policy.state.tags import REPOSITORIES_LIST, count_names, name_at, tags_list
+from towline.policy.state.lists import count_names, name_at
+from towline.policy.state.tags import REPOSITORIES_LIST, tags_list
 from towline.policy.state.values import Draft, StateView
 
 SWEEPS_KEY: Final = "sweeps"

@@ -1,17 +1,12 @@
-"""What is known of a tag, and which tags and repositories the partition has seen.
-
-The lists are kept in pages, so that one more name costs the same whatever came before.
-"""
+"""What is known of a tag, and which tags and repositories the partition has seen."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from schemas.references import Reference, Repository
+from towline.policy.state.lists import append_name
 from towline.policy.state.values import Draft, StateView
-
-#: Names on one page: a page is written whole, and read whole when all tags of a repository are judged.
-PAGE_COUNT: Final = 64
 
 REPOSITORIES_LIST: Final = "repositories"
 
@@ -94,30 +89,5 @@ def note_tag(draft: Draft, reference: Reference) -> None:
     """Add a tag that was never seen before to the lists."""
     tags = tags_list(reference.repository)
     if draft.get(tags) is None:
-        _append(draft, REPOSITORIES_LIST, str(reference.repository))
-    _append(draft, tags, reference.tag)
-
-
-def count_names(state: StateView, name: str) -> int:
-    """Return how many names a list has."""
-    value = state.get(name)
-    return 0 if value is None else int(value["count"])
-
-
-def name_at(state: StateView, name: str, number: int) -> str:
-    """Return a name of a list by its number, which never changes."""
-    page = state.get(_page_key(name, number))
-    if page is None:
-        raise LookupError(f"the list {name!r} has no page for number {number}")
-    return str(page["names"][number % PAGE_COUNT])
-
-
-def _append(draft: Draft, name: str, entry: str) -> None:
-    count = count_names(draft, name)
-    page = draft.get(_page_key(name, count)) or {"names": []}
-    draft.put(_page_key(name, count), {"names": [*page["names"], entry]})
-    draft.put(name, {"count": count + 1})
-
-
-def _page_key(name: str, number: int) -> str:
-    return f"{name} page {number // PAGE_COUNT}"
+        append_name(draft, REPOSITORIES_LIST, str(reference.repository))
+    append_name(draft, tags, reference.tag)
