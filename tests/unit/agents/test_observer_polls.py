@@ -1,0 +1,98 @@
+"""Polls of one source, whoever asks: never two at a time, and each of them one HEAD for a tag and no manifest."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from agents.outcomes import end_id
+from schemas.canonical import content_id
+from schemas.commands import CopyImage, PollRepository
+from schemas.envelope import Envelope
+from schemas.events import ImageObserved, PollCompleted, PollFailed
+from schemas.facts import ImageInspected
+from schemas.references import Frozen, Repository
+from tests.support.builders import policy, published
+from tests.support.faults import Hold
+from tests.unit.agents.harness import PARTITIONS, until
+from tests.unit.agents.observing import Scene, inspect, observing, poll
+from tests.unit.policy.playing import Partition
+from towline.registry import push_image
+
+DEV = Repository.parse("local/dev/app")
+TAG_COUNT = 200
+
+
+@pytest.fixture
+async def scene() -> AsyncIterator[Scene]:
+    async with observing() as made:
+        yield made
+
+
+def another(number: int) -> Envelope[PollRepository]:
+    """Return one of several commands to ask the same source."""
+    return replace(poll(str(DEV)), id=content_id("test", "poll", str(number)))
+
+
+async def test_a_second_poll_asks_once_for_each_tag_and_fetches_no_manifest(scene: Scene) -> None:
+    image = await push_image(scene.client, DEV.name, "0", [b"layer"])
+    tags = [str(number) for number in range(1, TAG_COUNT)]
+    for tag in tags:
+        await scene.client.put_manifest(DEV.name, tag, await scene.client.get_manifest(DEV.name, image.digest))
+    await scene.carried_out(another(1))
+    scene.faults.requests.clear()
+    moved = await push_image(scene.client, DEV.name, "7", [b"another layer"])
+    scene.faults.requests.clear()
+    await scene.carried_out(another(2))
+    assert scene.faults.count("HEAD", "/manifests/") == TAG_COUNT
+    assert scene.faults.count("GET", "/manifests/") == 0
+    assert scene.faults.count("GET", "/blobs/") == 0
+    # The observer tells everything that it sees; the core drops what it knows, and one moved tag copies one.
+    partition = Partition(published(policy("all", str(DEV), "remote/app")))
+    copies: list[CopyImage] = []
+    second: list[Envelope[Frozen]] = []
+    for event in await scene.events():
+        if isinstance(event.data, ImageObserved) and event.data.command_id == another(2).id:
+            second.append(event)
+        else:
+            partition.take(event)
+    assert len(second) == TAG_COUNT
+    for event in second:
+        partition.take(event)
+        copies += partition.copies
+    assert [(copy.source.tag, copy.digest) for copy in copies] == [("7", moved.digest)]
+
+
+async def test_a_source_that_is_being_asked_is_asked_once_more_for_all_who_want_it_meanwhile(scene: Scene) -> None:
+    await push_image(scene.client, DEV.name, "1.0", [b"layer"])
+    hold = Hold()
+    scene.faults.on("GET", "/tags/list", hold)
+    asked = [another(number) for number in range(4)]
+    await scene.command(asked[0])
+    run = scene.observer()
+    await run.shell.take_over(range(PARTITIONS))
+    await run.drain()
+    await until(hold.reached.is_set, "the first poll")
+    await scene.command(*asked[1:])
+    await run.drain()
+    assert scene.faults.count("GET", "/tags/list") == 1
+    hold.release.set()
+    await scene.all_ended(*asked)
+    await run.shell.close()
+    assert scene.faults.count("GET", "/tags/list") == 2
+    ends = {event.id: event.data for event in await scene.events()}
+    first, *superseded, last = (ends[end_id(command.id)] for command in asked)
+    assert isinstance(first, PollCompleted)
+    assert isinstance(last, PollCompleted)
+    for end in superseded:
+        assert isinstance(end, PollFailed)
+        assert (end.cause, end.retryable, end.attempts) == ("superseded", False, 0)
+        assert asked[-1].id in end.detail
+
+
+async def test_an_image_is_inspected_as_often_as_it_is_asked_for(scene: Scene) -> None:
+    """Each may find a signature that was made since."""
+    image = await push_image(scene.client, DEV.name, "1.0", [b"layer"])
+    looks = [replace(inspect(str(DEV), image.digest), id=content_id("test", "look", str(n))) for n in range(3)]
+    ends = await scene.carried_out(*looks)
+    assert [type(end) for end in ends] == [ImageInspected] * 3
