@@ -24,6 +24,7 @@ from tests.support.facts import (
     sbom,
     scanned,
     signed,
+    sync_requested,
     vulnerability,
 )
 from tests.support.rules import pairs
@@ -113,6 +114,7 @@ FACTS: tuple[Envelope[Frozen], ...] = (
     observed("local/team/web:2", "web two", key="again", time=at(3707)),
     inspected("local/team/web", "web three", time=at(3708)),
     poll_failed("local/team/*", time=at(3709)),
+    sync_requested("teams", "local/team/*", time=at(3709)),
     pushed(f"{_APP}:sha256-{'a' * 64}.sig", "signature", time=at(3710)),
     requested(_TAG, "index", "local/prod/app:hot-fix", comment="hot fix", time=at(3711)),
     requested(_TAG, "index", "remote/app:hot-fix", time=at(3712)),

@@ -15,6 +15,7 @@ from streams.folding import Folded, fold
 from streams.log import Append, LogRecord
 from streams.topics import EVENTS, partition_for
 from tests.golden.corners import CORNERS
+from tests.golden.facts import FACTS
 from tests.support.builders import appends_of
 from tests.unit.agents.histories import AFTER_PUBLICATION, HISTORY
 from towline.policy.step import MemoryState
@@ -24,6 +25,7 @@ FOLDER = Path(__file__).parent / "histories"
 EVENTS_OF: Mapping[str, Sequence[Envelope[Frozen]]] = {
     "0.1-main-job": (*HISTORY, *AFTER_PUBLICATION),
     "0.1-corners": CORNERS,
+    "0.2-facts": FACTS,
 }
 
 
@@ -58,6 +60,7 @@ def line_of(record: LogRecord, folded: Folded) -> dict[str, object]:
         "event": (record.value or b"").decode(),
         "decisions": [append.value.decode() for append in folded.decisions],
         "commands": [append.value.decode() for append in folded.commands],
+        "events": [append.value.decode() for append in folded.events],
     }
 
 

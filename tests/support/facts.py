@@ -4,7 +4,7 @@ from typing import Any
 
 from schemas.descriptors import OCI_INDEX, OCI_MANIFEST
 from schemas.envelope import Envelope
-from schemas.events import ImageObserved, PollCompleted, PollFailed, PromotionRequested
+from schemas.events import ImageObserved, PollCompleted, PollFailed, PromotionRequested, SyncRequested
 from schemas.facts import (
     ApprovalGranted,
     ApprovalRevoked,
@@ -183,6 +183,12 @@ def poll_failed(source: str, *, key: str = "", time: str | None = None) -> Envel
         attempts=1,
     )
     return envelope(data, subject=source, key=f"failed poll {source} {key}", time=time)
+
+
+def sync_requested(policy: str, source: str, *, by: str = "ann", key: str = "", **more: Any) -> Envelope[Frozen]:
+    """Return that a person wants a source asked now."""
+    data = SyncRequested(policy=policy, source=SourcePattern.parse(source), actor=by)
+    return envelope(data, subject=source, key=f"sync {policy} {source} {by} {key}", **more)
 
 
 def requested(

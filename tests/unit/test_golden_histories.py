@@ -51,8 +51,8 @@ def test_a_recorded_history_leads_to_the_recorded_bytes(file: Path) -> None:
 
 def known_then(line: dict[str, Any], recorded: dict[str, Any]) -> dict[str, Any]:
     """Return a line with its records as the version that recorded them would have written them."""
-    then = dict(line)
-    for kind in ("decisions", "commands"):
+    then = {name: line[name] for name in recorded}
+    for kind in recorded.keys() & {"decisions", "commands", "events"}:
         pairs = zip(line[kind], recorded[kind], strict=True)
         then[kind] = [as_written(now.encode(), before.encode()).decode() for now, before in pairs]
     return then

@@ -6,7 +6,7 @@ from schemas.descriptors import OCI_MANIFEST
 from schemas.envelope import Envelope
 from schemas.references import Frozen
 from tests.support.builders import at, deleted, digest, policy, proposed, published, pushed, rule, rule_on, ticked
-from tests.support.facts import inspected, inspection_failed, observed, poll_completed, poll_failed
+from tests.support.facts import inspected, inspection_failed, observed, poll_completed, poll_failed, sync_requested
 from tests.unit.policy.playing import DEV, QA, TAG, Partition
 
 ALL = policy("all", DEV, QA)
@@ -67,6 +67,13 @@ def test_of_several_intervals_of_one_source_the_shortest_counts_and_it_is_asked_
     both = [ALL.model_copy(update={"poll": "1h"}), SMALL.model_copy(update={"poll": "30m"})]
     partition = Partition(proposed(*both), published(*both))
     assert [asked(partition, ticked(n)) for n in (1800, 3600)] == [[(DEV, "interval")], [(DEV, "interval")]]
+
+
+def test_a_person_has_a_source_asked_at_once_and_its_interval_stays() -> None:
+    polled = ALL.model_copy(update={"poll": "30m"})
+    partition = Partition(proposed(polled), published(polled))
+    assert asked(partition, sync_requested("all", DEV, time=at(1700))) == [(DEV, "manual")]
+    assert asked(partition, ticked(1800)) == [(DEV, "interval")]
 
 
 def test_what_the_first_poll_finds_was_there_before_and_what_later_ones_find_is_new() -> None:

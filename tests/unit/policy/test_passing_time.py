@@ -185,6 +185,13 @@ def test_what_waits_for_the_same_moment_costs_the_same_whatever_waits_already() 
     assert not any(key.startswith("timers") for key in partition.state.values), "nothing is left behind"
 
 
+def test_what_a_tick_came_too_early_for_is_looked_at_with_the_next() -> None:
+    partition = held(rule_on("soak", ">=", "1h"))
+    early = envelope(ClockTicked(now=at(3600)), subject="clock", key="early", time=at(3599))
+    assert partition.verdicts(early) == ["hold"], "the moment of a decision is when its event was recorded"
+    assert partition.verdicts(ticked(3630)) == ["promote"]
+
+
 def test_a_hold_that_is_decided_again_is_released_once_and_waits_once() -> None:
     partition = held(rule_on("soak", ">=", "1h"), rule_on("vulnerability_all", ">=", "0"))
     partition.take(inspected(DEV, "one"), *(scanned(DEV, "one", key=str(number)) for number in range(5)))
