@@ -182,6 +182,15 @@ known_blob_seconds: Final = 600.0
 known_blob_count: Final = 50_000
 known_blob_place_count: Final = 16
 
+#: Connections that one read of a blob goes on over after the first one broke. Each has to bring something, so this many
+#: breaks are a bad line and not a dead one; far more are a server that cuts every answer short.
+blob_resume_count: Final = 16
+
+#: The slowest source: within a window of waiting it sends so many bytes. A read that brings one byte now and then keeps
+#: every timeout of silence from ever ending it; 1 KiB a second is far below what any line for images has.
+slow_window_seconds: Final = 30.0
+slow_window_bytes: Final = 30 * 1024
+
 # -- Policy files -----------------------------------------------------------------------------------------------------
 
 #: Values of one policy file, those that aliases repeat counted each time: ten thousand policies have some hundred

@@ -14,6 +14,7 @@ from towline import limits
 from towline.registry.answers import capped
 from towline.registry.auth import Scopes
 from towline.registry.blobs import digest_of, verified, verify_digest
+from towline.registry.download import body_from, whole
 from towline.registry.errors import (
     DeniedError,
     DigestMismatchError,
@@ -164,18 +165,27 @@ class RegistryClient:
     async def open_blob(self, repository: str, blob: Descriptor) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open a blob and yield its chunks; the stream fails at its end when they are not what ``blob`` names.
 
+        A connection that breaks in between is replaced, and only what is missing is read over the new one.
+
         Raises:
             NotFoundError: there is none.
             SizeMismatchError, DigestMismatchError: the content is something else.
             ProtocolError: the content is encoded, although identity was asked for.
         """
-        what = f"{self.name}: read blob {repository}@{blob.digest}"
-        url = self._blob_url(repository, blob.digest)
-        async with self._exchange.send("GET", url, scopes=_scopes(repository), what=what, accept={200}) as response:
+        async with whole(lambda offset: self._blob_from(repository, blob.digest, offset)) as chunks:
+            yield verified(chunks, blob)
+
+    @asynccontextmanager
+    async def _blob_from(self, repository: str, digest: str, offset: int) -> AsyncIterator[AsyncIterator[bytes]]:
+        what, url = f"{self.name}: read blob {repository}@{digest}", self._blob_url(repository, digest)
+        accept, headers = ({200, 206}, {"range": f"bytes={offset}-"}) if offset else ({200}, {})
+        async with self._exchange.send(
+            "GET", url, scopes=_scopes(repository), what=what, accept=accept, headers=headers
+        ) as response:
             encoding = response.headers.get("content-encoding", "identity")
             if encoding.lower() != "identity":
                 raise ProtocolError(f"{what}: sent with Content-Encoding {encoding[:32]!r}", url=str(response.url))
-            yield verified(response.aiter_raw(), blob)
+            yield body_from(response, offset, what)
 
     async def read_blob(self, repository: str, blob: Descriptor, size_max: int) -> bytes:
         """Return a small blob, proven to be what ``blob`` names.
