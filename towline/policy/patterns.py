@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final, TypeVar
 
+import re2
+
 from schemas.patterns import SourcePattern, TargetPattern, fill_placeholders
 from schemas.references import Repository
 
@@ -19,16 +21,16 @@ _COMPILED_MAX: Final = 16_384
 
 
 @lru_cache(maxsize=_COMPILED_MAX)
-def _compiled(path: str) -> re.Pattern[str]:
+def _compiled(path: str) -> "re2._Regexp[str]":
+    # RE2, because a path with several * in one part can take the other engine minutes to find that nothing matches.
     parts: list[str] = []
     end = 0
     for wildcard in _WILDCARD.finditer(path):
-        parts.append(re.escape(path[end : wildcard.start()]))
-        # Two * in one part could make a match slow; a part has at most 255 characters and few of them.
+        parts.append(re2.escape(path[end : wildcard.start()]))
         parts.append("(.+)" if wildcard[0] == "**" else "([^/]*)")
         end = wildcard.end()
-    parts.append(re.escape(path[end:]))
-    return re.compile("".join(parts))
+    parts.append(re2.escape(path[end:]))
+    return re2.compile("".join(parts))
 
 
 def match(pattern: SourcePattern, repository: Repository) -> dict[str, str] | None:

@@ -146,6 +146,13 @@ def test_what_a_glob_matched_goes_into_target_and_tag() -> None:
     assert str(made.target) == "remote/mirror/dev/app:1.0"
 
 
+def test_a_glob_of_many_stars_is_matched_at_once() -> None:
+    many = policy("many", f"local/{'*a' * 100}*b", QA)
+    partition = Partition(published(many))
+    assert partition.verdicts(pushed(f"local/{'a' * 240}:1", "one")) == ["ignore"]
+    assert partition.verdicts(pushed(f"local/{'a' * 240}b:1", "one")) == ["promote"]
+
+
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
