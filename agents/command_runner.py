@@ -49,9 +49,9 @@ class Duty(Generic[CommandT]):
     queue: Callable[[CommandT], Hashable]
     #: Does it, with what it records on the way, and returns the event that ends it.
     carry_out: Callable[[str, CommandT, Record], Awaitable[Envelope[Frozen]]]
-    #: Returns the event that ends a command because of a later one of its queue, whose id it gets; None when both are
-    #: to be carried out.
-    superseded: Callable[[str, CommandT, str], Envelope[Frozen] | None]
+    #: Returns the event that ends a command because of a later one of its queue, by id and command both; None when
+    #: both are to be carried out.
+    superseded: Callable[[str, CommandT, str, CommandT], Envelope[Frozen] | None]
     at_a_time: int
     #: Whether the dead letters of what is no command at all are this agent's: one agent's of the topic.
     rejects: bool = False
@@ -154,7 +154,7 @@ class CommandRunner(Generic[CommandT]):
     async def _run(self, job: Job[CommandT], last: Job[CommandT] | None) -> None:
         end = None
         if last is not None and not job.may_have_begun:
-            end = self._duty.superseded(job.command_id, job.command, last.command_id)
+            end = self._duty.superseded(job.command_id, job.command, last.command_id, last.command)
         if end is None:
             end = await self._duty.carry_out(job.command_id, job.command, self._record)
         await self._record([end])

@@ -154,7 +154,12 @@ def make_observer(
     return CommandRunner(duty, log, event_partitions, failpoints, on_failure)
 
 
-def _superseded(command_id: str, command: InspectImage | PollRepository, later_id: str) -> Envelope[Frozen] | None:
+def _superseded(
+    command_id: str,
+    command: InspectImage | PollRepository,
+    later_id: str,
+    _: InspectImage | PollRepository,
+) -> Envelope[Frozen] | None:
     if isinstance(command, InspectImage):
         return None  # Each looks at what is signed by then.
     failed = PollFailed(

@@ -32,7 +32,9 @@ def make_transferrer(
         outcome = await carry_out(command_id, command)
         return known_now(outcome, id_=end_id(command_id), source=SOURCE, subject=str(outcome.target))
 
-    def superseded(command_id: str, command: CopyImage, later_id: str) -> Envelope[Frozen]:
+    def superseded(command_id: str, command: CopyImage, later_id: str, later: CopyImage) -> Envelope[Frozen] | None:
+        if later.options.overwrite == "never":
+            return None  # It leaves a tag that is there, so whoever came first is to be there first.
         outcome = TransferSkipped(
             command_id=command_id,
             decision_id=command.decision_id,

@@ -1,5 +1,7 @@
 """A crash while commands wait that a later one supersedes: the same ends, and the latest decision is what is there."""
 
+from dataclasses import replace
+
 import pytest
 
 from agents.table import MemoryTable
@@ -7,8 +9,9 @@ from schemas.catalogue import decode
 from schemas.commands import CopyImage
 from schemas.events import TransferCompleted, TransferSkipped
 from schemas.outcomes import Outcome
+from schemas.policies import CopyOptions
 from streams.memory_log import MemoryLog
-from streams.topics import EVENTS
+from streams.topics import COMMANDS, EVENTS, partition_for, repository_key
 from tests.support.builders import command, completed
 from tests.support.checkers import all_records
 from tests.support.waiting import eventually
@@ -68,6 +71,19 @@ async def test_without_a_crash_the_first_and_the_last_are_made() -> None:
     assert kinds(await all_ended(log)) == [TransferCompleted, TransferSkipped, TransferCompleted]
     assert held.started == [FIRST.id, LAST.id]
     await run.shell.close()
+
+
+async def test_a_command_that_leaves_a_tag_that_is_there_supersedes_none_before_it() -> None:
+    log, copies = MemoryLog(partitions=PARTITIONS), Copies()
+    yielding = LAST.data.model_copy(update={"options": CopyOptions(overwrite="never")})
+    await write(log, FIRST, MIDDLE, replace(LAST, data=yielding))
+    run = worker(log, MemoryTable(), copies)
+    await run.shell.take_over(range(PARTITIONS))
+    home = partition_for(repository_key(yielding.target.repository), PARTITIONS)
+    await run.deliver_together([record async for record in log.read(COMMANDS, home, 0, len(IDS))])
+    await all_ended(log)
+    await run.shell.close()
+    assert copies.started == IDS
 
 
 def kinds(found: dict[str, Outcome]) -> list[type[Outcome]]:
