@@ -191,6 +191,10 @@ blob_resume_count: Final = 16
 slow_window_seconds: Final = 30.0
 slow_window_bytes: Final = 30 * 1024
 
+#: How often a transfer waits because its registry asks for patience, which is no failed attempt. With the longest
+#: `Retry-After` these are its whole time.
+rate_limit_wait_count: Final = 60
+
 # -- Policy files -----------------------------------------------------------------------------------------------------
 
 #: Values of one policy file, those that aliases repeat counted each time: ten thousand policies have some hundred

@@ -30,6 +30,16 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class RegistryLimits(_Part):
+    """How much of a registry one worker uses at most, over all its transfers; what is not set is not limited."""
+
+    #: Requests under way, and as many uploads.
+    concurrent_requests: Annotated[int, Field(ge=1, le=1024)] | None = None
+    requests_per_second: Annotated[float, Field(gt=0, le=100_000)] | None = None
+    #: Content of blobs, to and from the registry together. Less than a few chunks a second would look like silence.
+    bytes_per_second: Annotated[int, Field(ge=256 * 1024)] | None = None
+
+
 class RegistrySettings(_Part):
     """How to reach one registry."""
 
@@ -38,6 +48,7 @@ class RegistrySettings(_Part):
     password: CredentialReference | None = None
     #: A PEM file with the certificate authorities to trust for this registry, instead of the usual ones.
     ca_file: Path | None = None
+    limits: RegistryLimits = RegistryLimits()
 
     @field_validator("url")
     @classmethod

@@ -24,20 +24,24 @@ from towline.registry import (
     carry_out,
     push_image,
 )
-from towline.settings import RegistrySettings
+from towline.settings import RegistryLimits, RegistrySettings
 
 TARGET = "target/qa/app:1.0"
 
 
 @dataclass
 class Pair:
-    """``source`` and ``target`` are the names of the registries; pauses are recorded instead of slept."""
+    """``source`` and ``target`` are the names of the registries.
+
+    Pauses between attempts and waits for a registry's turn are recorded instead of slept.
+    """
 
     source: LocalRegistry
     target: LocalRegistry
     source_faults: Faults
     target_faults: Faults
     registries: Registries
+    waits: list[float] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
     jitter: float = 1.0
 
@@ -102,10 +106,17 @@ async def serving_all(*apps: ASGIApp) -> AsyncIterator[tuple[str, ...]]:
 
 
 @asynccontextmanager
-async def pair_of_registries() -> AsyncIterator[Pair]:
+async def pair_of_registries(**allowed: Any) -> AsyncIterator[Pair]:
+    """Serve two registries; ``allowed`` limits how both are used."""
+    waits: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+
     source, target = LocalRegistry(), LocalRegistry()
     source_faults, target_faults = Faults(source), Faults(target)
     async with serving_all(source_faults, target_faults) as (source_url, target_url):
-        settings = {"source": RegistrySettings(url=source_url), "target": RegistrySettings(url=target_url)}
-        async with Registries(settings) as registries:
-            yield Pair(source, target, source_faults, target_faults, registries)
+        urls = {"source": source_url, "target": target_url}
+        settings = {name: RegistrySettings(url=url, limits=RegistryLimits(**allowed)) for name, url in urls.items()}
+        async with Registries(settings, sleep=wait) as registries:
+            yield Pair(source, target, source_faults, target_faults, registries, waits)

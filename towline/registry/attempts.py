@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from towline import limits
 from towline.errors import SettingsError
-from towline.registry.errors import RegistryError
+from towline.registry.errors import RateLimitedError, RegistryError
 
 ResultT = TypeVar("ResultT")
 Sleep = Callable[[float], Awaitable[None]]
@@ -52,23 +52,27 @@ class Attempts:
     async def until_done(self, work: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Do ``work``, again and again while its failures may pass.
 
-        Pauses double, with full jitter, and are at least what the registry's ``Retry-After`` asks for. Whatever is
+        Pauses double, with full jitter, and are at least what the registry's ``Retry-After`` asks for. A registry that
+        asks for patience gets it: that is no failed attempt, and bounded by itself. Whatever is
         not a registry's error or a setting that is wrong (bugs, failpoints, cancellation) is raised as it is, so that
         nobody takes it for an outcome.
 
         Raises:
             FailedError: it could not be done.
         """
-        made = 0
+        made = limited = 0
 
         async def again() -> ResultT:
-            nonlocal made
+            nonlocal made, limited
             while True:
                 made += 1
                 try:
                     return await work()
                 except RegistryError as error:
-                    if not error.retryable or made >= limits.transfer_attempt_count:
+                    limited += isinstance(error, RateLimitedError)
+                    if not error.retryable or made - limited >= limits.transfer_attempt_count:
+                        raise
+                    if limited > limits.rate_limit_wait_count:
                         raise
                     pause = pause_seconds(made, self._jitter(), error.retry_after_seconds)
                 await self._sleep(pause)

@@ -1,5 +1,6 @@
 """A client for one registry (OCI distribution specification 1.1): the requests that a copy is made of."""
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -29,6 +30,7 @@ from towline.registry.errors import (
 )
 from towline.registry.exchange import Exchange, next_location
 from towline.registry.manifests import Manifest, parse_manifest
+from towline.registry.pace import Sleep
 from towline.registry.pages import members, names, pages
 from towline.settings import RegistrySettings
 
@@ -66,9 +68,9 @@ class RegistryClient:
     be written, so that one token serves both.
     """
 
-    def __init__(self, name: str, settings: RegistrySettings) -> None:
+    def __init__(self, name: str, settings: RegistrySettings, *, sleep: Sleep = asyncio.sleep) -> None:
         self.name = name
-        self._exchange = Exchange(settings)
+        self._exchange = Exchange(settings, sleep=sleep)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -185,7 +187,12 @@ class RegistryClient:
             encoding = response.headers.get("content-encoding", "identity")
             if encoding.lower() != "identity":
                 raise ProtocolError(f"{what}: sent with Content-Encoding {encoding[:32]!r}", url=str(response.url))
-            yield body_from(response, offset, what)
+            yield self._paced(body_from(response, offset, what))
+
+    async def _paced(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            await self._exchange.pace.moved(len(chunk))
+            yield chunk
 
     async def read_blob(self, repository: str, blob: Descriptor, size_max: int) -> bytes:
         """Return a small blob, proven to be what ``blob`` names.

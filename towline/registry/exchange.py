@@ -1,5 +1,6 @@
 """One request to a registry and its answer: access, redirects, and failures as typed errors."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from towline.net.http import EXTENSIONS, HEADERS, TRANSPORT_ERRORS, open_http, o
 from towline.registry.answers import connection_error, error_of
 from towline.registry.auth import Authority, Scopes, parse_challenges
 from towline.registry.errors import ProtocolError, RedirectRefusedError
+from towline.registry.pace import Pace, Sleep
 from towline.settings import RegistrySettings, read_credential
 
 #: Redirects of one read. Registries use one (to their storage); more than a few is a loop.
@@ -37,13 +39,15 @@ class _Call:
 class _Outgoing:
     """A streamed body that remembers why it broke: the transport only tells that it did."""
 
-    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+    def __init__(self, chunks: AsyncIterator[bytes], pace: Pace) -> None:
         self._chunks = chunks
+        self._pace = pace
         self.failure: Exception | None = None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for chunk in self._chunks:
+                await self._pace.moved(len(chunk))
                 yield chunk
         except Exception as error:
             self.failure = error
@@ -53,11 +57,12 @@ class _Outgoing:
 class Exchange:
     """Requests to one registry. Its credentials go to its own scheme, host and port, and nowhere else."""
 
-    def __init__(self, settings: RegistrySettings) -> None:
+    def __init__(self, settings: RegistrySettings, *, sleep: Sleep = asyncio.sleep) -> None:
         self._transport = open_transport(settings.ca_file)
         self._http = open_http(transport=self._transport)
         self.origin = httpx.URL(settings.url)
         self._root = settings.url
+        self.pace = Pace(settings.limits, sleep=sleep)
         self._authority = Authority(self._http, self.origin, lambda: _credential(settings))
 
     async def aclose(self) -> None:
@@ -88,16 +93,17 @@ class Exchange:
             RegistryError: another status, no answer, or a redirect that must not be followed. Failures while the
                 caller reads the body are raised as well. What ``body`` raises comes through as it is.
         """
-        response = await self._follow(_Call(method, url, scopes, what, headers or {}, body))
-        try:
-            if response.status_code not in accept:
-                raise await error_of(response, what)
+        async with self.pace.place(upload=callable(body)):
+            response = await self._follow(_Call(method, url, scopes, what, headers or {}, body))
             try:
-                yield response
-            except TRANSPORT_ERRORS as error:
-                raise connection_error(error, what, str(response.url)) from error
-        finally:
-            await response.aclose()
+                if response.status_code not in accept:
+                    raise await error_of(response, what)
+                try:
+                    yield response
+                except TRANSPORT_ERRORS as error:
+                    raise connection_error(error, what, str(response.url)) from error
+            finally:
+                await response.aclose()
 
     async def _follow(self, call: _Call) -> httpx.Response:
         for _ in range(REDIRECT_COUNT + 1):
@@ -111,6 +117,12 @@ class Exchange:
     async def _authorised(self, call: _Call) -> httpx.Response:
         if not self._is_own(call.url):
             return await self._once(call, None)
+        await self.pace.turn(call.method)
+        response = await self._with_access(call)
+        self.pace.learn(response)
+        return response
+
+    async def _with_access(self, call: _Call) -> httpx.Response:
         sent = await self._authority.header(call.scopes)
         response = await self._once(call, sent)
         if response.status_code != 401:
@@ -124,7 +136,7 @@ class Exchange:
 
     async def _once(self, call: _Call, authorization: str | None) -> httpx.Response:
         headers = {**HEADERS, **call.headers, **({} if authorization is None else {"authorization": authorization})}
-        outgoing = None if call.body is None or isinstance(call.body, bytes) else _Outgoing(call.body())
+        outgoing = None if call.body is None or isinstance(call.body, bytes) else _Outgoing(call.body(), self.pace)
         content = call.body if isinstance(call.body, bytes) else outgoing
         try:
             request = httpx.Request(call.method, call.url, headers=headers, content=content, extensions=EXTENSIONS)

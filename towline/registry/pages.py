@@ -43,7 +43,9 @@ async def pages(exchange: Exchange, url: httpx.URL, scopes: Scopes, what: str) -
         seen.add(url)
         async with exchange.send("GET", url, scopes=scopes, what=what, accept={200}) as response:
             media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-            yield Page(media_type, await capped(response, what))
+            page = Page(media_type, await capped(response, what))
+        # After the answer is closed: whoever works on a page may want to ask the same registry.
+        yield page
         following = _next_page(response, what)
         if following is None:
             return

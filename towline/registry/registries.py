@@ -1,19 +1,25 @@
 """The registries of the settings, each opened when first used."""
 
+import asyncio
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
 from towline.errors import SettingsError
 from towline.registry.client import RegistryClient
+from towline.registry.pace import Sleep
 from towline.settings import RegistrySettings
 
 
 class Registries:
-    """Clients by registry name. Calling it with a name returns that registry's client; leaving it closes all."""
+    """Clients by registry name. Calling it with a name returns that registry's client; leaving it closes all.
 
-    def __init__(self, registries: Mapping[str, RegistrySettings]) -> None:
+    Their limits hold for everything that is done through one object. ``sleep`` is how they wait for their turn.
+    """
+
+    def __init__(self, registries: Mapping[str, RegistrySettings], *, sleep: Sleep = asyncio.sleep) -> None:
         self._settings = registries
+        self._sleep = sleep
         self._clients: dict[str, RegistryClient] = {}
 
     def __call__(self, name: str) -> RegistryClient:
@@ -28,7 +34,7 @@ class Registries:
             if settings is None:
                 known = ", ".join(sorted(self._settings)) or "none"
                 raise SettingsError(f"registry {name!r} is not in the settings; known are: {known}")
-            client = self._clients[name] = RegistryClient(name, settings)
+            client = self._clients[name] = RegistryClient(name, settings, sleep=self._sleep)
         return client
 
     async def __aenter__(self) -> Self:
