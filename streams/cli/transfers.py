@@ -129,7 +129,7 @@ def _copied(transfer: Transfer) -> str | None:
 @app.command("retry")
 def retry_command(
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="The ids of commands, or the beginnings of them.")
+        list[str] | None, typer.Argument(metavar="ID", help="The ids of commands, or the beginnings of them.")
     ] = None,
     *,
     cause: Annotated[str | None, typer.Option(help="Everything that failed for this, such as unreachable.")] = None,
