@@ -13,6 +13,7 @@ from tests.support.builders import at, deleted, envelope, policy, published, pus
 from tests.support.facts import approved, inspected, platform_image, scanned, vulnerability
 from tests.unit.policy.playing import DEV, QA, TAG, Partition
 from towline import limits
+from towline.policy.rules import windows
 from towline.policy.rules.windows import is_open, opens_at
 
 MICROSECOND = timedelta(microseconds=1)
@@ -142,6 +143,9 @@ BERLIN = [
     ("inside", ["Fri 22:00-Mon 06:00"], "2026-11-26T12:00", "2026-11-27T21:00"),
     ("inside", ["2026-01-01/2026-01-02"], "2026-11-24T00:00", None),
     ("outside", ["Mon-Sun"], "2026-11-24T00:00", None),
+    ("outside", ["Mon-Fri", "Fri 12:00-Mon 01:00", "2026-11-01/2026-12-01"], "2026-11-24T00:00", None),
+    ("outside", ["Mon-Fri", "Sat 01:00-Mon 01:00"], "2026-11-24T00:00", "2026-11-27T23:00"),
+    ("inside", ["Sat", "2026-11-25/2026-11-25"], "2026-11-24T00:00", "2026-11-24T23:00"),
 ]  # fmt: skip
 
 
@@ -158,6 +162,22 @@ def test_a_window_opens_at_the_first_moment_that_its_clocks_allow(
         minutes = range(min((expected - closed) // timedelta(minutes=1), 10_000))
         assert not any(is_open(*given, closed + timedelta(minutes=minute)) for minute in minutes)
         assert is_open(*given, expected)
+
+
+def test_a_rule_that_never_opens_is_known_without_going_through_its_freezes(monkeypatch: pytest.MonkeyPatch) -> None:
+    freezes = [f"{year}-{month:02}-01/{year}-{month:02}-05" for year in range(2027, 2068) for month in range(1, 13)]
+    looked: list[datetime] = []
+
+    def look(operator: str, values: tuple[str, ...], timezone: str, moment: datetime) -> bool:
+        looked.append(moment)
+        return is_open(operator, values, timezone, moment)
+
+    monkeypatch.setattr(windows, "is_open", look)
+    now = datetime(2026, 11, 24, tzinfo=UTC)
+    assert opens_at("outside", ("Mon-Sun", *freezes), "Europe/Berlin", now) is None
+    assert looked == []
+    assert opens_at("outside", ("Mon-Fri", *freezes), "Europe/Berlin", now) is not None
+    assert len(looked) < 100, "it is found before the first freeze"
 
 
 def test_a_window_opens_and_a_freeze_ends_by_a_tick() -> None:

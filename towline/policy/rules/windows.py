@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from importlib import resources
+from itertools import zip_longest
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -61,9 +62,6 @@ class _Period:
 
     def contains(self, moment: datetime) -> bool:
         return self.start <= moment < self.end
-
-    def edges(self, moment: datetime) -> list[datetime]:  # noqa: ARG002 - the same at any moment
-        return [self.start, self.end]
 
 
 @lru_cache(maxsize=512)
@@ -148,19 +146,33 @@ def opens_at(operator: str, values: tuple[str, ...], timezone: str, now: datetim
     """
     place = zone(timezone)
     windows = [_window(value) for value in values]
+    weekly = [window for window in windows if isinstance(window, _Weekly)]
+    if operator == "outside" and _covers_the_week(weekly):
+        return None
     local = now.astimezone(place).replace(tzinfo=None)
-    periods = {edge for window in windows if isinstance(window, _Period) for edge in window.edges(local)}
+    periods = {edge for window in windows if isinstance(window, _Period) for edge in (window.start, window.end)}
     # Between two edges of periods the same weeks repeat, so that the first after each edge tells them all.
-    for anchor in sorted({local, *(edge for edge in periods if edge > local)}):
-        edges = {edge for window in windows for edge in window.edges(anchor)}
+    anchors = [local, *sorted(edge for edge in periods if edge > local)]
+    for anchor, later in zip_longest(anchors, anchors[1:]):
+        edges = {edge for window in weekly for edge in window.edges(anchor) if later is None or edge < later}
+        edges |= set() if later is None else {later}
         moments = sorted(moment for edge in edges for moment in _moments(edge, place) if moment > now)
-        later = min((edge for edge in periods if edge > anchor), default=None)
-        last = None if later is None else max(_moments(later, place))
-        near = (moment for moment in moments if last is None or moment <= last)
-        found = next((moment for moment in near if is_open(operator, values, timezone, moment)), None)
+        found = next((moment for moment in moments if is_open(operator, values, timezone, moment)), None)
         if found is not None:
             return found
     return None
+
+
+def _covers_the_week(weekly: list[_Weekly]) -> bool:
+    intervals = [interval for window in weekly for interval in window.intervals]
+    # What began last week may last into this one.
+    before = [(start - _MINUTES_A_WEEK, end - _MINUTES_A_WEEK) for start, end in intervals]
+    reached = 0
+    for start, end in sorted([*before, *intervals]):
+        if start > reached:
+            return False
+        reached = max(reached, end)
+    return reached >= _MINUTES_A_WEEK
 
 
 def _moments(edge: datetime, place: ZoneInfo) -> list[datetime]:
