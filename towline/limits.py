@@ -195,6 +195,12 @@ slow_window_bytes: Final = 30 * 1024
 #: `Retry-After` these are its whole time.
 rate_limit_wait_count: Final = 60
 
+#: How long what docker's login has is believed: helpers are processes, and their tokens live for hours.
+docker_login_seconds: Final = 300.0
+
+#: How long a credential helper may take; those of clouds ask a service of theirs.
+credential_helper_seconds: Final = 30.0
+
 # -- Policy files -----------------------------------------------------------------------------------------------------
 
 #: Values of one policy file, those that aliases repeat counted each time: ten thousand policies have some hundred

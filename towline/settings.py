@@ -46,8 +46,12 @@ class RegistrySettings(_Part):
     url: Annotated[str, StringConstraints(pattern=r"^https?://[^/@\s]+/?$")]
     username: str | None = None
     password: CredentialReference | None = None
+    #: ``docker``: the login that docker's ``config.json`` has for this registry, helpers included.
+    credentials: Literal["docker"] | None = None
     #: A PEM file with the certificate authorities to trust for this registry, instead of the usual ones.
     ca_file: Path | None = None
+    #: Take any certificate. Whoever is in between can read and change everything; each start says so in the log.
+    insecure: bool = False
     limits: RegistryLimits = RegistryLimits()
 
     @field_validator("url")
@@ -56,9 +60,13 @@ class RegistrySettings(_Part):
         return value.rstrip("/")
 
     @model_validator(mode="after")
-    def _both_or_none(self) -> "RegistrySettings":
+    def _fit_together(self) -> "RegistrySettings":
         if (self.username is None) != (self.password is None):
             raise ValueError("username and password go together")
+        if self.credentials is not None and self.username is not None:
+            raise ValueError("credentials stand instead of username and password")
+        if self.insecure and self.ca_file is not None:
+            raise ValueError("with insecure no certificate is checked, so a ca_file has no use")
         return self
 
 
@@ -187,6 +195,12 @@ def read_credential(reference: str) -> str:
         raise SettingsError(
             f"credential {reference}: there is no such {'variable' if kind == 'env' else 'file'}"
         ) from None
+
+
+def docker_config_file() -> Path:
+    """Return where docker keeps its logins: in the folder that ``DOCKER_CONFIG`` names, or in the home folder."""
+    folder = os.environ.get("DOCKER_CONFIG")
+    return (Path(folder) if folder else Path.home() / ".docker") / "config.json"
 
 
 def child_environment(**changes: str) -> dict[str, str]:

@@ -248,3 +248,14 @@ async def test_a_registry_with_a_private_authority(tmp_path: Path) -> None:
         async with Registries({"guarded": RegistrySettings(url=url)}) as untrusting:
             with pytest.raises(UnreachableError):
                 await untrusting("guarded").resolve("qa/app", "1.0")
+
+
+async def test_a_registry_whose_certificate_is_not_to_be_checked_is_used_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    certificate = make_server_certificate(tmp_path)
+    with distribution(tls=certificate) as url:
+        inward, _ = await copied(RegistrySettings(url=url, insecure=True))
+    assert isinstance(inward, TransferCompleted)
+    warnings = [it.getMessage() for it in caplog.records if it.name.startswith("towline.registry")]
+    assert warnings == [f"registry guarded: certificates of {url} are not checked"]

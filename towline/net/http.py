@@ -74,18 +74,18 @@ _TIMEOUT: Final = httpx.Timeout(
 EXTENSIONS: Final = {"timeout": _TIMEOUT.as_dict()}
 
 
-def open_transport(ca_file: Path | None = None) -> httpx.AsyncBaseTransport:
+def open_transport(ca_file: Path | None = None, *, insecure: bool = False) -> httpx.AsyncBaseTransport:
     """Return the connections to a server, without what a client does around them; the caller closes it.
 
     For those who send many small requests: the client's handling of redirects, cookies and access costs more than the
     request. They send ``HEADERS`` and ``EXTENSIONS`` themselves.
 
-    ``ca_file`` names the certificate authorities to trust instead of the usual ones.
+    ``ca_file`` names the certificate authorities to trust instead of the usual ones; ``insecure`` trusts everybody.
 
     Raises:
         SettingsError: ``ca_file`` is missing or holds no certificates.
     """
-    context = _tls_context(ca_file)
+    context = _trusting_context() if insecure else _tls_context(ca_file)
 
     def session() -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
@@ -121,6 +121,13 @@ def open_http(ca_file: Path | None = None, transport: httpx.AsyncBaseTransport |
 def _usual_authorities() -> ssl.SSLContext:
     """Return the one context for all who trust the usual ones: reading them takes a twentieth of a second."""
     return httpx.create_ssl_context(trust_env=False)
+
+
+def _trusting_context() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _tls_context(ca_file: Path | None) -> ssl.SSLContext:

@@ -15,7 +15,7 @@ import asyncio
 import base64
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final
@@ -26,6 +26,7 @@ import orjson
 from towline import limits
 from towline.net.http import TRANSPORT_ERRORS, read_capped
 from towline.registry.answers import connection_error, error_of
+from towline.registry.credentials import Credential
 from towline.registry.errors import (
     ProtocolError,
     RedirectRefusedError,
@@ -113,9 +114,6 @@ def _is_public_suffix(domain: str) -> bool:
 Scopes = frozenset[str]
 """Scopes of the token specification, such as ``repository:team/app:pull``."""
 
-Credential = Callable[[], tuple[str, str] | None]
-"""Reads user name and password at the time of use; None: anonymous."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Token:
@@ -157,7 +155,7 @@ class Authority:
             realm = by_scheme["bearer"].get("realm", "")
             self._realm = (realm, by_scheme["bearer"].get("service", ""))
             return await self._bearer(scopes, refused)
-        if "basic" in by_scheme and (credential := self._credential()) is not None:
+        if "basic" in by_scheme and (credential := await self._credential()) is not None:
             self._basic = _basic(*credential)
             if self._basic != refused:
                 return self._basic
@@ -172,7 +170,7 @@ class Authority:
         async with lock:
             if self._realm is None:
                 raise ProtocolError("no token service is known", url=str(self._registry))
-            credential = self._credential()
+            credential = await self._credential()
             key = (*self._realm, scopes, credential[0] if credential else "")
             token = self._tokens.get(key)
             if token is None or token.fresh_until <= time.monotonic() or token.header == refused:

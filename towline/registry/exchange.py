@@ -11,9 +11,10 @@ import httpx
 from towline.net.http import EXTENSIONS, HEADERS, TRANSPORT_ERRORS, open_http, open_transport
 from towline.registry.answers import connection_error, error_of
 from towline.registry.auth import Authority, Scopes, parse_challenges
+from towline.registry.credentials import credential_of
 from towline.registry.errors import ProtocolError, RedirectRefusedError
 from towline.registry.pace import Pace, Sleep
-from towline.settings import RegistrySettings, read_credential
+from towline.settings import RegistrySettings
 
 #: Redirects of one read. Registries use one (to their storage); more than a few is a loop.
 REDIRECT_COUNT: Final = 5
@@ -58,12 +59,12 @@ class Exchange:
     """Requests to one registry. Its credentials go to its own scheme, host and port, and nowhere else."""
 
     def __init__(self, settings: RegistrySettings, *, sleep: Sleep = asyncio.sleep) -> None:
-        self._transport = open_transport(settings.ca_file)
+        self._transport = open_transport(settings.ca_file, insecure=settings.insecure)
         self._http = open_http(transport=self._transport)
         self.origin = httpx.URL(settings.url)
         self._root = settings.url
         self.pace = Pace(settings.limits, sleep=sleep)
-        self._authority = Authority(self._http, self.origin, lambda: _credential(settings))
+        self._authority = Authority(self._http, self.origin, credential_of(settings))
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -174,9 +175,3 @@ def next_location(response: httpx.Response, what: str) -> httpx.URL:
         raise RedirectRefusedError(f"{what}: from HTTPS to plain HTTP", url=str(target), status=response.status_code)
     # User information in a Location would become an Authorization header that nobody gave us.
     return target.copy_with(username="", password="") if target.userinfo else target
-
-
-def _credential(settings: RegistrySettings) -> tuple[str, str] | None:
-    if settings.username is None or settings.password is None:
-        return None
-    return settings.username, read_credential(settings.password)

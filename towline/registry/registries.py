@@ -1,14 +1,17 @@
 """The registries of the settings, each opened when first used."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from towline.errors import SettingsError
 from towline.registry.client import RegistryClient
 from towline.registry.pace import Sleep
 from towline.settings import RegistrySettings
+
+_logger: Final = logging.getLogger(__name__)
 
 
 class Registries:
@@ -34,6 +37,8 @@ class Registries:
             if settings is None:
                 known = ", ".join(sorted(self._settings)) or "none"
                 raise SettingsError(f"registry {name!r} is not in the settings; known are: {known}")
+            if settings.insecure:
+                _logger.warning("registry %s: certificates of %s are not checked", name, settings.url)
             client = self._clients[name] = RegistryClient(name, settings, sleep=self._sleep)
         return client
 
