@@ -20,7 +20,7 @@ from tests.chaos.test_evaluator_killed import SIGKILLED
 from tests.support.brokers import BrokerUnderTest
 from tests.support.builders import policy
 from tests.support.distribution import distribution
-from tests.support.images import assert_complete, push_index
+from tests.support.images import assert_complete, push_index, push_referrer
 from tests.support.system import System, pushed_image, system
 from tests.support.waiting import eventually
 from towline.failpoints import SITES
@@ -92,6 +92,10 @@ async def test_a_kill_at_any_step_leaves_the_target_tag_old_or_right(stage: Stag
         for platform in ("amd64", "arm64")
     ]
     index = await push_index(client, DEV.name, TAG, platforms)
+    if step == "transfer.referrers_copied":
+        # Only an image with something that belongs to it comes by here.
+        signature = f"{index.digest.replace(':', '-')}.sig"
+        await push_referrer(client, DEV.name, index, "a signature", tag=signature)
     before = await stage.target_digest()
     doomed = await stage.one.start("transfer", name=step, failpoints=f"{step}:kill@{hit_of(step)}")
     ended = asyncio.create_task(doomed.ended())
