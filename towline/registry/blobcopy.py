@@ -9,7 +9,7 @@ from schemas.commands import CopyImage
 from schemas.descriptors import Descriptor
 from towline import limits
 from towline.registry.client import RegistryClient, Upload
-from towline.registry.errors import NotFoundError, RegistryError, SourceGoneError
+from towline.registry.errors import NotFoundError, RegistryError, SourceGoneError, UploadLostError
 from towline.registry.flights import Flights
 from towline.registry.known import KnownBlobs
 from towline.registry.manifests import Manifest
@@ -87,10 +87,28 @@ class BlobCopier:
             self._known.note(self._to, blob.digest)
 
     async def _bring(self, blob: Descriptor) -> Fate:
-        origin = self._origin(blob)
+        if self._origin(blob) is None:
+            # One at a time over all repositories of the registry: the others can mount what the first one brings.
+            async with self._flights.join((self._to.registry, blob.digest)) as ours:
+                if ours:
+                    return await self._bring_first(blob)
         # A mount costs as much as the question whether the blob is there already, and answers it as well.
-        if origin is None and await self._target.has_blob(self._to.name, blob.digest, push=True):
-            return "skipped"
+        return await self._send(blob, self._origin(blob))
+
+    async def _bring_first(self, blob: Descriptor) -> Fate:
+        is_there = await self._target.has_blob(self._to.name, blob.digest, push=True)
+        fate: Fate = "skipped" if is_there else await self._send(blob, None)
+        self._known.note(self._to, blob.digest)
+        return fate
+
+    async def _send(self, blob: Descriptor, origin: str | None) -> Fate:
+        try:
+            return await self._upload(blob, origin)
+        except UploadLostError:
+            # Never continued: distribution 2.8 appends what is sent twice. Whoever loses two in a row tries later.
+            return await self._upload(blob, None)
+
+    async def _upload(self, blob: Descriptor, origin: str | None) -> Fate:
         opening = asyncio.ensure_future(self._open(blob, origin))
         try:
             upload = await asyncio.shield(opening)

@@ -96,7 +96,16 @@ async def test_an_upload_session_that_is_lost_is_opened_anew(pair: Pair) -> None
     image = await pair.push()
     pair.target_faults.on("PUT", UPLOAD, Answer(404, body=errors("BLOB_UPLOAD_UNKNOWN")))
     await completed(pair, image)
-    assert len(pair.pauses) == 1
+    assert pair.pauses == []
+    # Three blobs: the whole blob again, and nothing else.
+    assert pair.target_faults.count("PUT", UPLOAD) == 4
+
+
+async def test_upload_sessions_that_are_always_lost_end_the_transfer(pair: Pair) -> None:
+    image = await pair.push()
+    pair.target_faults.on("PUT", UPLOAD, Answer(404, body=errors("BLOB_UPLOAD_UNKNOWN")), times=1000)
+    outcome = failed(await pair.carry_out(image))
+    assert (outcome.cause, outcome.retryable) == ("upload-lost", True)
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,19 @@
 """What is not asked again: where blobs are known to be."""
 
+import asyncio
+
 import pytest
 
 from schemas.events import TransferCompleted
 from schemas.references import Repository
+from tests.support.faults import Answer, Hold
 from tests.support.images import assert_complete, copy_command
 from tests.support.pairs import Pair
 from tests.unit.registry.copying import WRITE
 from towline import limits
-from towline.registry import push_image
+from towline.registry import CopyReport, push_image
 from towline.registry.blobs import digest_of
+from towline.registry.errors import DeniedError
 from towline.registry.known import KnownBlobs
 
 ONE, OTHER = Repository.parse("target/qa/one"), Repository.parse("target/qa/other")
@@ -98,3 +102,40 @@ async def test_an_image_without_referrers_is_written_once_under_its_tag(pair: Pa
     outcome = await pair.carry_out(image)
     assert isinstance(outcome, TransferCompleted)
     assert [it.path for it in pair.target_faults.matching("PUT", WRITE)] == ["/v2/qa/app/manifests/1.0"]
+
+
+async def test_a_blob_that_several_repositories_want_at_once_is_sent_once_and_mounted(pair: Pair) -> None:
+    engine = pair.engine()
+    images = [
+        await push_image(pair.source_client, f"dev/app{n}", "1.0", [b"shared layer", bytes([n])]) for n in range(5)
+    ]
+    held = Hold()
+    pair.source_faults.on("GET", SHARED, held)
+    copies = asyncio.gather(
+        *(
+            engine.copy(copy_command(f"source/dev/app{n}:1.0", image.digest, f"target/qa/app{n}:1.0"))
+            for n, image in enumerate(images)
+        )
+    )
+    await held.reached.wait()
+    held.release.set()
+    reports = await copies
+    assert pair.source_faults.count("GET", SHARED) == 1
+    assert sum(report.blobs_mounted for report in reports) == 4
+    for n, image in enumerate(images):
+        await assert_complete(pair.target_client, f"qa/app{n}", image.digest)
+
+
+async def test_when_the_one_who_brings_a_blob_fails_another_one_does(pair: Pair) -> None:
+    engine = pair.engine()
+    images = [await push_image(pair.source_client, f"dev/app{n}", "1.0", [b"shared layer"]) for n in range(3)]
+    pair.source_faults.on("GET", SHARED, Answer(403))
+    reports = await asyncio.gather(
+        *(
+            engine.copy(copy_command(f"source/dev/app{n}:1.0", image.digest, f"target/qa/app{n}:1.0"))
+            for n, image in enumerate(images)
+        ),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(report, DeniedError) for report in reports) == 1
+    assert sum(isinstance(report, CopyReport) for report in reports) == 2
