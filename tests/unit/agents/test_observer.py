@@ -156,12 +156,12 @@ async def test_a_tag_that_fails_for_a_while_does_not_begin_the_poll_anew(scene: 
     for tag in ("1.0", "1.1", "1.2"):
         await push_image(scene.client, DEV.name, tag, [tag.encode()])
     pushed = scene.faults.count("HEAD", "/manifests/")
-    scene.faults.on("HEAD", r"/manifests/1\.1\?", Answer(429, {"retry-after": "7"}))
+    scene.faults.on("HEAD", r"/manifests/1\.1\?", Answer(429, {"retry-after": "1"}))
     data = await scene.carried_out(poll(str(DEV)))
     assert len(data) == 4
     assert scene.faults.count("HEAD", "/manifests/") - pushed == 4
     assert scene.faults.count("GET", "/tags/list") == 1
-    assert scene.pauses == [7.0]
+    assert scene.pauses == [1.0]
 
 
 def tags_of(*tags: str) -> Answer:
