@@ -35,6 +35,8 @@ def make_transferrer(
     def superseded(command_id: str, command: CopyImage, later_id: str, later: CopyImage) -> Envelope[Frozen] | None:
         if later.options.overwrite == "never":
             return None  # It leaves a tag that is there, so whoever came first is to be there first.
+        if command.options.overwrite == "backup" != later.options.overwrite:
+            return None  # What is there now gets a tag of its own only by the earlier one.
         outcome = TransferSkipped(
             command_id=command_id,
             decision_id=command.decision_id,

@@ -7,9 +7,10 @@ import pytest
 from agents.table import MemoryTable
 from schemas.catalogue import decode
 from schemas.commands import CopyImage
+from schemas.envelope import Envelope
 from schemas.events import TransferCompleted, TransferSkipped
 from schemas.outcomes import Outcome
-from schemas.policies import CopyOptions
+from schemas.policies import CopyOptions, Overwrite
 from streams.memory_log import MemoryLog
 from streams.topics import COMMANDS, EVENTS, partition_for, repository_key
 from tests.support.builders import command, completed
@@ -73,17 +74,34 @@ async def test_without_a_crash_the_first_and_the_last_are_made() -> None:
     await run.shell.close()
 
 
-async def test_a_command_that_leaves_a_tag_that_is_there_supersedes_none_before_it() -> None:
+async def started_together(*commands: Envelope[CopyImage]) -> list[str]:
+    """Return which of the commands for one target are carried out when all of them wait, in order."""
     log, copies = MemoryLog(partitions=PARTITIONS), Copies()
-    yielding = LAST.data.model_copy(update={"options": CopyOptions(overwrite="never")})
-    await write(log, FIRST, MIDDLE, replace(LAST, data=yielding))
+    await write(log, *commands)
     run = worker(log, MemoryTable(), copies)
     await run.shell.take_over(range(PARTITIONS))
-    home = partition_for(repository_key(yielding.target.repository), PARTITIONS)
-    await run.deliver_together([record async for record in log.read(COMMANDS, home, 0, len(IDS))])
+    home = partition_for(repository_key(FIRST.data.target.repository), PARTITIONS)
+    await run.deliver_together([record async for record in log.read(COMMANDS, home, 0, len(commands))])
     await all_ended(log)
     await run.shell.close()
-    assert copies.started == IDS
+    return copies.started
+
+
+def with_overwrite(envelope: Envelope[CopyImage], overwrite: Overwrite) -> Envelope[CopyImage]:
+    return replace(envelope, data=envelope.data.model_copy(update={"options": CopyOptions(overwrite=overwrite)}))
+
+
+async def test_a_command_that_leaves_a_tag_that_is_there_supersedes_none_before_it() -> None:
+    assert await started_together(FIRST, MIDDLE, with_overwrite(LAST, "never")) == IDS
+
+
+async def test_a_command_that_keeps_no_backup_supersedes_none_that_does() -> None:
+    assert await started_together(with_overwrite(FIRST, "backup"), MIDDLE, LAST) == [FIRST.id, LAST.id]
+
+
+async def test_of_commands_that_all_keep_a_backup_the_last_one_is_enough() -> None:
+    commands = [with_overwrite(command, "backup") for command in (FIRST, MIDDLE, LAST)]
+    assert await started_together(*commands) == [LAST.id]
 
 
 def kinds(found: dict[str, Outcome]) -> list[type[Outcome]]:
