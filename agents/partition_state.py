@@ -46,6 +46,11 @@ class PartitionState:
         """Whether anything is staged."""
         return bool(self._staged)
 
+    @property
+    def staged_count(self) -> int:
+        """How many entries are staged."""
+        return len(self._staged)
+
     async def open(self) -> None:
         """Read the journal, finish what it began, and check everything.
 

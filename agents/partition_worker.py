@@ -74,6 +74,8 @@ class PartitionWorker:
         self._log = log
         self._failpoints = failpoints
         self._on_failure = on_failure
+        #: Bytes of the records whose changes are staged.
+        self._staged_bytes = 0
         self._task = asyncio.create_task(self._run(), name=f"{handler.name}-{state.partition}")
 
     async def stop(self) -> None:
@@ -141,7 +143,10 @@ class PartitionWorker:
                     await self._finish(effects, applied)
                     effects = []
                     await self._heal(work.record.offset, with_effects=True)
-                effects += await self._handler.handle(self._state, work.record)
+                if self._is_full_before(work.record):
+                    await self._finish(effects, applied)
+                    effects = []
+                effects += await self._handle(work.record)
                 applied = work.record.offset
         await self._failpoints.hit(f"{self._handler.name}.decided")
         await self._finish(effects, applied)
@@ -150,12 +155,23 @@ class PartitionWorker:
                 await work.acknowledge()
         await self._failpoints.hit(f"{self._handler.name}.acked")
 
+    async def _handle(self, record: LogRecord) -> list[Append]:
+        self._staged_bytes += len(record.value or b"")
+        return await self._handler.handle(self._state, record)
+
+    def _is_full_before(self, record: LogRecord) -> bool:
+        """Tell whether what is staged is to be written first: one journal, itself a record, has to hold it all."""
+        entries_bytes = self._state.staged_count * limits.staged_entry_bytes
+        staged_bytes = self._staged_bytes + entries_bytes + len(record.value or b"")
+        return self._staged_bytes > 0 and staged_bytes > limits.staged_bytes
+
     async def _finish(self, effects: list[Append], applied: int) -> None:
         if effects:
             await retrying(lambda: self._log.append_all(effects))
         await self._failpoints.hit(f"{self._handler.name}.effects_acked")
         if applied != self._state.applied or self._state.is_changed:
             await self._state.commit(applied)
+        self._staged_bytes = 0
         await self._handler.committed(self._state)
 
     async def _catch_up(self) -> None:
@@ -177,7 +193,10 @@ class PartitionWorker:
             records = await retrying(partial(self._range, start, upto))
             effects: list[Append] = []
             for record in records:
-                effects += await self._handler.handle(self._state, record)
+                if self._is_full_before(record):
+                    await self._finish(effects if with_effects else [], record.offset - 1)
+                    effects = []
+                effects += await self._handle(record)
             # Offsets without a record, such as those that retention removed, are applied by passing them.
             await self._finish(effects if with_effects else [], max(upto, start) - 1)
 

@@ -88,6 +88,12 @@ batch_record_count: Final = 200
 #: Records that heal one gap in one go.
 heal_record_count: Final = 500
 
+#: What the shell stages until it writes: the changes of several records go into one journal, which is one record. The
+#: bytes of the records, and so many for each entry: a tag with all that it remembers has about as many. Half of what a
+#: record may have, because the last one may change some hundred tags more.
+staged_bytes: Final = record_bytes // 2
+staged_entry_bytes: Final = 2048
+
 #: How long a partition is quiet until the shell looks at the log for what nobody handed over: the time that a lost last
 #: record waits. Two small requests for each quiet partition and look.
 idle_check_seconds: Final = 5.0
