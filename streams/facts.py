@@ -241,14 +241,14 @@ async def record(log: EventLog, event: Envelope[Frozen]) -> Position:
     """Bring an event into the log; return its place when it is safe there.
 
     Raises:
-        UnusableInputError: it is larger than a record may be.
+        UnusableInputError: it is larger than ``limits.submission_bytes``.
         LogUnavailableError: it was not acknowledged in time. Sending a report again makes no second fact.
     """
     append = event_append(event)
-    if append.size_bytes > limits.record_bytes:
+    if append.size_bytes > limits.submission_bytes:
         raise UnusableInputError(
-            f"what was told comes to {append.size_bytes} bytes, and the log takes {limits.record_bytes}: submit a "
-            "report with fewer packages"
+            f"what was told comes to {append.size_bytes} bytes, and the log takes {limits.submission_bytes}: submit "
+            "a report with fewer packages"
         )
     return await log.append(append)
 

@@ -8,6 +8,7 @@ from schemas.references import Frozen
 from streams.log import Append, LogRecord
 from streams.routing import POLICIES_KEY, broadcast_appends, command_append, event_append, home_partition
 from streams.topics import DECISIONS, repository_key
+from towline import limits
 from towline.errors import UnusableInputError
 from towline.policy.state.values import Change, StateView
 from towline.policy.step import take
@@ -28,10 +29,12 @@ def read_event(record: LogRecord, partitions: int) -> Envelope[Frozen]:
     """Return the event in a record of the log.
 
     Raises:
-        UnusableInputError: it is none, or it is in a partition where it does not belong.
+        UnusableInputError: it is none, it is too large, or it is in a partition where it does not belong.
     """
     if not record.value:
         raise UnusableInputError("the record is empty")
+    if len(record.value) > limits.event_bytes:
+        raise UnusableInputError(f"{len(record.value)} bytes are more than the {limits.event_bytes} of an event")
     try:
         event = decode(record.value)
     except UnreadableRecordError as error:

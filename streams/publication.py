@@ -17,6 +17,7 @@ from streams.history import recorded
 from streams.log import EventLog
 from streams.routing import event_append
 from streams.topics import EVENTS
+from towline import limits
 from towline.errors import MisuseError, NoAnswerError
 from towline.policy.publish import PROPOSAL_PARTITION
 
@@ -60,7 +61,7 @@ async def publish(
 
     Raises:
         RevisionConflictError: another set replaced that revision first.
-        MisuseError: there is no such revision yet; nothing was proposed.
+        MisuseError: there is no such revision yet, or the set is too large; nothing was proposed.
         NoAnswerError: no evaluator took the proposal up in time. It stays in the log: when one starts, it decides.
         LogUnavailableError: the log cannot be reached.
     """
@@ -75,7 +76,13 @@ async def publish(
         time=now,
         data=PolicyProposed(replaces=replaces, set=policies, actor=actor),
     )
-    await log.append(event_append(proposal))
+    append = event_append(proposal)
+    if append.size_bytes > limits.submission_bytes:
+        raise MisuseError(
+            f"the set comes to {append.size_bytes} bytes, and the log takes {limits.submission_bytes}: let policies "
+            "with a glob as their source stand for many"
+        )
+    await log.append(append)
     try:
         async with asyncio.timeout(timeout_seconds):
             await _until_everywhere(log, proposal.id, replaces, starts, progress)

@@ -21,6 +21,14 @@ record_bytes: Final = 8 * 1024 * 1024
 #: letter must fit into a record.
 deadletter_value_bytes: Final = 4 * 1024 * 1024
 
+#: The largest event: what it changes goes into one record of the table, with some hundred tags that it makes the
+#: evaluator judge. A larger one is a dead letter.
+event_bytes: Final = record_bytes - 1024 * 1024
+
+#: The largest event that people and tools may bring. It is told again, as a publication or for the target of a
+#: promotion, with a few names more.
+submission_bytes: Final = event_bytes - 64 * 1024
+
 # -- Decisions --------------------------------------------------------------------------------------------------------
 
 #: How many event ids a tag remembers to recognise re-deliveries of the same event. A vendor retries within minutes, so

@@ -16,6 +16,7 @@ from streams.topics import DEADLETTERS, DECISIONS, EVENTS
 from tests.support.builders import appends_of, command, policy, published, pushed, record_events
 from tests.support.checkers import all_records, check_determinism
 from tests.unit.agents.harness import PARTITIONS, Run
+from towline import limits
 
 GOOD = pushed("local/dev/app:1.0", "one")
 (HOME,) = appends_of(GOOD, PARTITIONS)
@@ -51,6 +52,7 @@ UNUSABLE = {
     "a foreign attribute": (changed(b'"specversion"', b'"other":1,"specversion"'), "other"),
     "a foreign field": (with_actor(b'"ci","other":1'), "data.other"),
     "a missing field": (with_actor(b'"ci"').replace(b'"tag":"1.0"', b'"tags":"1.0"'), "data.tag"),
+    "more than an event may have": (HOME.value + b" " * limits.event_bytes, f"more than the {limits.event_bytes}"),
     "a time that is none": (changed(b'"time":"2026-', b'"time":"26-'), "time"),
 }
 

@@ -173,7 +173,7 @@ async def test_an_event_is_recorded_where_its_repository_is_judged(event: facts.
 
 
 async def test_what_the_log_cannot_take_is_the_senders_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "record_bytes", 500)
+    monkeypatch.setattr(limits, "submission_bytes", 500)
     async with MemoryLog() as log:
         with pytest.raises(UnusableInputError, match="the log takes 500: submit a report with fewer packages"):
             await facts.record(log, facts.submission(read_report(content("trivy")), REPOSITORY, INDEX, ANN))

@@ -16,6 +16,7 @@ from streams.publication import RevisionConflictError, policies_in_force, publis
 from streams.topics import EVENTS
 from tests.support.builders import policy, proposed, record_events
 from tests.support.checkers import all_records
+from towline import limits
 from towline.errors import MisuseError, NoAnswerError, UnusableInputError
 from towline.policy.step import MemoryState
 
@@ -106,6 +107,16 @@ async def test_who_names_a_revision_that_is_not_yet_is_told_and_nothing_is_propo
     log = MemoryLog(partitions=PARTITIONS)
     with pytest.raises(MisuseError, match="there is no revision 7 to replace: revision 0 is in force"):
         await apply(log, FIRST, replaces=7)
+    assert await all_records(log, EVENTS) == []
+
+
+async def test_a_set_that_evaluators_could_not_keep_is_refused_and_nothing_is_proposed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "submission_bytes", 500)
+    log = MemoryLog(partitions=PARTITIONS)
+    with pytest.raises(MisuseError, match="bytes, and the log takes 500: let policies with a glob"):
+        await apply(log, FIRST, replaces=0)
     assert await all_records(log, EVENTS) == []
 
 
