@@ -68,14 +68,7 @@ async def publish(
     partitions = await log.partitions(EVENTS)
     starts = {partition: await log.high_watermark(EVENTS, partition) for partition in range(partitions)}
     await _check_in_force(log, replaces)
-    now = format_instant(datetime.now(UTC))
-    proposal = Envelope(
-        id=content_id("policy.proposed", str(replaces), policies.digest, actor, now),
-        source=PROPOSAL_SOURCE,
-        subject=f"policies@{replaces + 1}",
-        time=now,
-        data=PolicyProposed(replaces=replaces, set=policies, actor=actor),
-    )
+    proposal = _proposal(policies, replaces, actor)
     append = event_append(proposal)
     if append.size_bytes > limits.submission_bytes:
         raise MisuseError(
@@ -92,6 +85,17 @@ async def publish(
             "when one runs: start `towline worker evaluate`, then look at `towline policy list`"
         ) from None
     return replaces + 1
+
+
+def _proposal(policies: PolicySet, replaces: int, actor: str) -> Envelope[PolicyProposed]:
+    now = format_instant(datetime.now(UTC))
+    return Envelope(
+        id=content_id("policy.proposed", str(replaces), policies.digest, actor, now),
+        source=PROPOSAL_SOURCE,
+        subject=f"policies@{replaces + 1}",
+        time=now,
+        data=PolicyProposed(replaces=replaces, set=policies, actor=actor),
+    )
 
 
 async def _check_in_force(log: EventLog, replaces: int) -> None:

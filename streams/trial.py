@@ -130,7 +130,7 @@ def _short(value: dict[str, Any], before: str, line: int) -> Envelope[Frozen]:
     unknown = [member for member in value if member not in _SHORT]
     if unknown:
         raise ValueError(f"{unknown[0]}: no such member; write {', '.join(_SHORT)}, or a whole envelope")
-    model = EVENT_TYPES.get(value.get("type", ""))
+    model = EVENT_TYPES.get(str(value.get("type")))
     if model is None:
         raise ValueError(f"type: {value.get('type')!r} is no event; there are {', '.join(EVENT_TYPES)}")
     if not isinstance(value.get("data"), dict):
