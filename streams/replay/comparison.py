@@ -4,14 +4,17 @@ from typing import Any, Final
 
 import orjson
 
-from schemas.catalogue import VERSIONS
+from schemas.catalogue import VERSIONS, UnreadableRecordError, decode
 
 _VERSION: Final = "version"
 
 
 def is_same(recorded: bytes, expected: bytes) -> bool:
-    """Tell whether two records are the same. An older version wrote fewer members; those must be equal."""
-    return recorded == expected or recorded == as_written(expected, recorded)
+    """Tell whether two records are the same.
+
+    An older version wrote fewer members; those must be equal, and enough for the record to be read.
+    """
+    return recorded == expected or (recorded == as_written(expected, recorded) and _is_readable(recorded))
 
 
 def as_written(record: bytes, by: bytes) -> bytes:
@@ -33,3 +36,11 @@ def _members(new: Any, old: Any) -> Any:
     if isinstance(new, list) and isinstance(old, list) and len(new) == len(old):
         return [_members(*pair) for pair in zip(new, old, strict=True)]
     return new
+
+
+def _is_readable(record: bytes) -> bool:
+    try:
+        decode(record)
+    except UnreadableRecordError:
+        return False
+    return True

@@ -62,6 +62,42 @@ async def test_a_decision_that_was_repeated_with_the_same_bytes_counts_once() ->
     assert (result.decisions, result.duplicates) == (len(decisions), len(again))
 
 
+def as_version_1(append: Append, *, without: tuple[str, ...] = ()) -> Append:
+    """Return a decision as the first version wrote it."""
+    record = orjson.loads(append.value)
+    for name in ("mode", "options", "due_at", "actor", "pushed_by", *without):
+        del record["data"][name]
+    for finding in record["data"].get("rules", ()):
+        for name in ("name", "detail", "events"):
+            del finding[name]
+    return replace(append, value=orjson.dumps({**record, "version": 1}, option=orjson.OPT_SORT_KEYS))
+
+
+async def test_decisions_of_an_older_version_are_compared_by_what_it_knew() -> None:
+    log, decisions = await decided_log()
+    result = await verify(await written([as_version_1(item) for item in decisions], log), wait_seconds=0)
+    assert result.is_identical
+    assert result.decisions == len(decisions)
+
+
+async def test_a_decision_that_is_repeated_after_an_upgrade_counts_once() -> None:
+    log, decisions = await decided_log()
+    again = [decision for decision in decisions if decision.partition == decisions[0].partition]
+    before = [as_version_1(item) for item in decisions]
+    result = await verify(await written([*before, *again], log), wait_seconds=0)
+    assert result.is_identical
+    assert (result.decisions, result.duplicates) == (len(decisions), len(again))
+
+
+@pytest.mark.parametrize("member", ["verdict", "rules", "reason"])
+async def test_a_decision_of_an_older_version_that_lacks_what_it_knew_is_another_one(member: str) -> None:
+    log, decisions = await decided_log()
+    decisions[0] = as_version_1(decisions[0], without=(member,))
+    (difference,) = (await verify(await written(decisions, log), wait_seconds=0)).differences
+    assert (difference.kind, difference.decision_offset) == ("the decision is another one", 0)
+    assert f"data.{member}" in difference.fields
+
+
 async def test_a_decision_with_another_content_is_named_field_by_field() -> None:
     log, decisions = await decided_log()
     decisions[0] = altered(decisions[0], reason="because", verdict="promote")
