@@ -13,7 +13,7 @@ from schemas.patterns import SourcePattern
 from schemas.policies import CopyOptions, Policy
 from schemas.references import Frozen, Repository
 from towline.policy.agenda import Agenda
-from towline.policy.arrival import attached_to
+from towline.policy.arrival import Arrival, arrival_of, attached_to
 from towline.policy.index import INSPECTION, SIGNATURE, PolicyIndex, policies_in_force
 from towline.policy.judge import DECISION_SOURCE
 from towline.policy.publish import is_accepted
@@ -66,11 +66,22 @@ def inspections(draft: Draft, event: Envelope[Frozen], agenda: Agenda) -> tuple[
         digest = TagState.read(draft, task.reference).digest
         if task.is_new and digest is not None and _is_needed(draft, task.reference.repository, digest, task.policies):
             wanted[task.reference.repository, digest] = None
+    arrival = arrival_of(event)
+    if arrival is not None and _is_to_try_again(draft, arrival):
+        wanted[arrival.reference.repository, arrival.digest] = None
     return tuple(_inspection(event, repository, digest) for repository, digest in wanted)
 
 
 def _is_here(state: StateView, repository: Repository, digest: str) -> bool:
     return ImageState.read(state, repository, digest).first_seen_at is not None
+
+
+def _is_to_try_again(state: StateView, arrival: Arrival) -> bool:
+    """Tell whether nobody could look into what arrived, also when it was there already and nothing else is new."""
+    repository, digest = arrival.reference.repository, arrival.digest
+    if FactsState.read(state, repository, digest).inspection_failure is None:
+        return False
+    return TagState.read(state, arrival.reference).digest == digest and _is_needed(state, repository, digest, None)
 
 
 def _is_needed(state: StateView, repository: Repository, digest: str, policies: frozenset[str] | None) -> bool:

@@ -140,6 +140,24 @@ def test_a_failed_inspection_is_tried_again_with_the_next_arrival() -> None:
     assert looked_at(partition, pushed(f"{DEV}:latest", "one")) == [digest("one")]
 
 
+@pytest.mark.parametrize("tell", [pushed, observed])
+def test_a_failed_inspection_is_tried_again_when_the_image_is_pushed_or_polled_once_more(tell: object) -> None:
+    assert callable(tell)
+    partition = Partition(published(SMALL), pushed(TAG, "one"))
+    assert looked_at(partition, tell(TAG, "one", key="again")) == [], "the first look is under way"
+    partition.take(inspection_failed(DEV, "one"))
+    assert looked_at(partition, tell(TAG, "one", key="then")) == [digest("one")]
+    partition.take(inspected(DEV, "one"))
+    assert looked_at(partition, tell(TAG, "one", key="later")) == [], "it is known"
+
+
+def test_a_failed_inspection_that_no_policy_needs_any_more_is_left() -> None:
+    partition = Partition(
+        published(SMALL), pushed(TAG, "one"), inspection_failed(DEV, "one"), published(ALL, revision=2)
+    )
+    assert looked_at(partition, pushed(TAG, "one", key="again")) == []
+
+
 def test_signatures_are_looked_for_again_with_every_arrival_and_publication() -> None:
     partition = Partition(published(SIGNED), inspected(DEV, "one"))
     assert looked_at(partition, pushed(TAG, "one")) == [digest("one")]
