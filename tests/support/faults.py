@@ -120,6 +120,10 @@ class Faults:
         """From the ``nth`` request on that fits, ``times`` times. ``path`` is searched, and sees the query too."""
         self._rules.append(_Rule(method, re.compile(path), fault, nth, nth + times - 1))
 
+    def stop(self) -> None:
+        """From now on every request gets its plain answer."""
+        self._rules.clear()
+
     def count(self, method: str, path: str) -> int:
         """How many requests fitted."""
         return len(self.matching(method, path))
