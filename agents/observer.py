@@ -1,6 +1,7 @@
 """The observer: finds out what images consist of, who signed them, and what repositories have."""
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
 from agents.command_runner import CommandRunner, Duty, Record
 from agents.outcomes import end_id, known_now
@@ -9,6 +10,7 @@ from schemas.commands import InspectImage, PollRepository
 from schemas.envelope import Envelope
 from schemas.events import ImageObserved, PollCompleted, PollFailed
 from schemas.facts import ImageInspected, InspectionFailed, SignatureVerified
+from schemas.instants import format_instant
 from schemas.references import Frozen, Repository
 from streams.log import EventLog
 from streams.topics import repository_key, source_key
@@ -99,10 +101,17 @@ class Observation:
         return known_now(done, id_=end_id(command_id), source=SOURCE, subject=str(command.source))
 
     async def _observe(self, command_id: str, repository: Repository, record: Record, *, listed: bool) -> int:
+        # What is pushed while this goes on is newer than what is seen, whichever of the two is in the log first.
+        began_at = format_instant(datetime.now(UTC))
         found = await self._poll.tags(repository, listed=listed)
         await record(
             [
-                known_now(
+                Envelope(
+                    # With the digest: a repetition that sees another one has seen something else.
+                    content_id(command_id, "observation", str(repository), tag, named.digest),
+                    SOURCE,
+                    f"{repository}:{tag}",
+                    began_at,
                     ImageObserved(
                         repository=repository,
                         tag=tag,
@@ -111,10 +120,6 @@ class Observation:
                         size=named.size,
                         command_id=command_id,
                     ),
-                    # With the digest: a repetition that sees another one has seen something else.
-                    id_=content_id(command_id, "observation", str(repository), tag, named.digest),
-                    source=SOURCE,
-                    subject=f"{repository}:{tag}",
                 )
                 for tag, named in found
             ]

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -11,6 +12,7 @@ from schemas.commands import CopyImage, PollRepository
 from schemas.envelope import Envelope
 from schemas.events import ImageObserved, PollCompleted, PollFailed
 from schemas.facts import ImageInspected
+from schemas.instants import format_instant
 from schemas.references import Frozen, Repository
 from tests.support.builders import policy, published
 from tests.support.faults import Hold
@@ -61,6 +63,23 @@ async def test_a_second_poll_asks_once_for_each_tag_and_fetches_no_manifest(scen
         partition.take(event)
         copies += partition.copies
     assert [(copy.source.tag, copy.digest) for copy in copies] == [("7", moved.digest)]
+
+
+async def test_what_is_pushed_while_a_poll_is_under_way_is_newer_than_what_it_sees(scene: Scene) -> None:
+    await push_image(scene.client, DEV.name, "1.0", [b"layer"])
+    hold = Hold()
+    scene.faults.on("HEAD", "/manifests/1.0", hold)
+    await scene.command(another(1))
+    run = scene.observer()
+    await run.shell.take_over(range(PARTITIONS))
+    await run.drain()
+    await until(hold.reached.is_set, "the look at the tag")
+    pushed_at = format_instant(datetime.now(UTC))
+    hold.release.set()
+    await scene.all_ended(another(1))
+    await run.shell.close()
+    (seen,) = [event for event in await scene.events() if isinstance(event.data, ImageObserved)]
+    assert seen.time <= pushed_at
 
 
 async def test_a_source_that_is_being_asked_is_asked_once_more_for_all_who_want_it_meanwhile(scene: Scene) -> None:
