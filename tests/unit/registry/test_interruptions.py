@@ -39,7 +39,7 @@ from towline.registry.images import push_blob
 from towline.registry.referrers import fallback_tag, is_attached_tag
 
 #: Seeds of the quick suite, and how often each interrupts copies between the same two registries.
-SEED_COUNT = 20
+SEED_COUNT = 40
 ROUND_COUNT = 5
 
 #: A round takes a fraction of a second: who needs so long hangs.
@@ -48,6 +48,9 @@ ROUND_SECONDS = 30.0
 FOREIGN_LAYER = "application/vnd.oci.image.layer.nondistributable.v1.tar"
 LISTING = "/referrers/"
 TARGETS = ("target/qa/app:1.0", "target/qa/web:1.0")
+
+#: The kinds that may also last until the attempts are spent.
+LASTING = ("error", "rate limit", "reset", "cut", "spoilt", "wrong bytes")
 
 #: What a copy asks for, and where.
 CONTENT = (("source", "GET", MANIFEST), ("source", "GET", BLOB))
@@ -176,8 +179,8 @@ class World:
         kind = self._draw.choice(sorted(self._faults()))
         places, make = self._faults()[kind]
         side, method, path = self._draw.choice(places)
-        fault, nth, times = make(), self._draw.randint(1, 4), self._draw.choice((1, 1, 2, 3))
-        if kind == "error" and self._draw.random() < 0.2:
+        fault, nth, times = make(), self._draw.choice((1, 1, 1, 2, 2, 3, 4)), self._draw.choice((1, 1, 2, 3))
+        if kind in LASTING and self._draw.random() < 0.2:
             times = 1000
         self.story.append(f"{kind} {times} times from request {nth} on: {side} {method} {path} {fault}")
         self._kinds.add(kind)
@@ -193,6 +196,7 @@ class World:
             "reset": (PLACES, lambda: Reset(draw.random() < 0.5, self._unheard)),
             "cut": (CONTENT, lambda: Break(after_bytes=draw.randint(0, 5000))),
             "spoilt": (CONTENT, lambda: Alter(draw.choice(SPOILT))),
+            "wrong bytes": ((CONTENT[1],), lambda: Alter(SPOILT[-1])),
             "session lost": ((("target", "PUT", UPLOAD),), lambda: Before(uploads.clear)),
             "source moves": (CONTENT, lambda: Before(self._move_source)),
             "target moves": ((*CONTENT, *NAMES), lambda: Before(self._move_target)),
