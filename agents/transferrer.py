@@ -38,14 +38,7 @@ def make_transferrer(
         if command.options.overwrite == "backup" != later.options.overwrite:
             return None  # What is there now gets a tag of its own only by the earlier one.
         outcome = TransferSkipped(
-            command_id=command_id,
-            decision_id=command.decision_id,
-            policy=command.policy,
-            source=command.source,
-            target=command.target,
-            digest=command.digest,
-            hops=command.hops,
-            pushed_by=command.pushed_by,
+            **command.outcome_members(command_id),
             reason=f"superseded by the later command {later_id} for {command.target}",
             superseded_by=later_id,
         )

@@ -1,6 +1,6 @@
 """Commands: imperatives, carried out by the agents that own the topic."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from schemas.patterns import SourcePattern
 from schemas.policies import CopyOptions
@@ -19,6 +19,19 @@ class CopyImage(Frozen):
     options: CopyOptions = CopyOptions()
     #: Who pushed the image that all this began with.
     pushed_by: Actor | None = None
+
+    def outcome_members(self, command_id: str) -> dict[str, Any]:
+        """Return what every outcome of this command tells of it; see :class:`schemas.outcomes.Outcome`."""
+        return {
+            "command_id": command_id,
+            "decision_id": self.decision_id,
+            "policy": self.policy,
+            "source": self.source,
+            "target": self.target,
+            "digest": self.digest,
+            "hops": self.hops,
+            "pushed_by": self.pushed_by,
+        }
 
 
 class InspectImage(Frozen):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from schemas.catalogue import UnreadableRecordError, decode
 from schemas.envelope import Envelope
 from schemas.references import Frozen, Repository
-from streams.log import EventLog, LogRecord
+from streams.log import EventLog, LogRecord, Position
 from streams.topics import partition_for, repository_key
 
 
@@ -20,7 +20,7 @@ class Recorded:
     @property
     def position(self) -> str:
         """Where it stands, as people write it."""
-        return f"{self.record.topic}/{self.record.partition}@{self.record.offset}"
+        return str(Position(self.record.topic, self.record.partition, self.record.offset))
 
 
 async def recorded(log: EventLog, topic: str, partition: int) -> AsyncIterator[Recorded]:

@@ -67,6 +67,10 @@ class Position(NamedTuple):
     partition: int
     offset: int
 
+    def __str__(self) -> str:
+        """As people write it."""
+        return f"{self.topic}/{self.partition}@{self.offset}"
+
 
 class EventLog(Protocol):
     """Topics of ordered partitions.

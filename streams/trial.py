@@ -193,14 +193,7 @@ def _following(step: Step) -> Iterator[Envelope[Frozen]]:
     for command in step.commands:
         if isinstance(copy := command.data, CopyImage):
             data = TransferCompleted(
-                command_id=command.id,
-                decision_id=copy.decision_id,
-                policy=copy.policy,
-                source=copy.source,
-                target=copy.target,
-                digest=copy.digest,
-                hops=copy.hops,
-                pushed_by=copy.pushed_by,
+                **copy.outcome_members(command.id),
                 bytes_copied=0,
                 blobs_copied=0,
                 blobs_mounted=0,

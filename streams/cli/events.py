@@ -49,7 +49,7 @@ async def _publish(file: str, dialect: str, registry: str | None, dry_run: bool,
     if not dry_run:
         async with KafkaLog(load_settings().kafka) as log:
             position = await log.append(Append(INBOUND, _key(events), body, headers=headers))
-        note(f"published to {position.topic}/{position.partition}@{position.offset}")
+        note(f"published to {position}")
     _print(events, as_json, dry_run)
 
 

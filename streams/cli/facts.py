@@ -150,7 +150,7 @@ async def _tell(build: Build, as_json: bool, next_step: str, policy: str | None 
         if policy is not None:
             await facts.require_policy(log, policy)
         place = await facts.record(log, event)
-    position, summary = f"{place.topic}/{place.partition}@{place.offset}", _summary(event.data)
+    position, summary = str(place), _summary(event.data)
     if as_json:
         told = {"id": event.id, "type": type_of(event.data), "subject": event.subject}
         print_json({**told, "position": position, **summary})

@@ -30,7 +30,7 @@ async def _sync(name: str, as_json: bool) -> None:
     async with KafkaLog(load_settings().kafka) as log:
         event = sync_request((await policies_in_force(log)).policies.policies, name, by)
         place = await facts.record(log, event)
-    position = f"{place.topic}/{place.partition}@{place.offset}"
+    position = str(place)
     if as_json:
         print_json({"id": event.id, "policy": name, "source": str(event.data.source), "position": position})
         return

@@ -12,7 +12,7 @@ from towline.policy.rules.find import combine, describe_finding, due_at, find, f
 from towline.policy.rules.view import ImageView, Missing
 from towline.policy.state.values import StateView
 from towline.policy.subject import Subject
-from towline.policy.template import resolve_tag
+from towline.policy.template import resolve_target
 
 DECISION_SOURCE = "towline/evaluator"
 
@@ -71,8 +71,7 @@ def resolve(match: Match, source: Reference, time: str) -> Reference:
     except ValueError as error:
         raise ValueError(f"the target {policy.target} makes no repository of {source.repository}: {error}") from None
     try:
-        template = fill_placeholders(policy.tag, values)
-        return Reference.parse(f"{target}:{resolve_tag(template, source.tag, parse_instant(time))}")
+        return resolve_target(fill_placeholders(policy.tag, values), source, target, parse_instant(time))
     except ValueError as error:
         raise ValueError(f"the template {policy.tag!r} makes no valid tag: {error}") from None
 

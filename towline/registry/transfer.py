@@ -1,6 +1,6 @@
 """Carrying out one command to its outcome: what counts as done, and what as failed."""
 
-from typing import Any, Final
+from typing import Final
 
 from schemas.commands import CopyImage
 from schemas.events import TransferCompleted, TransferFailed, TransferSkipped
@@ -27,7 +27,8 @@ async def carry_out(
     except FailedError as error:
         failure = error.failure
         return TransferFailed(
-            **_common(command_id, command, progress.previous_digest),
+            **command.outcome_members(command_id),
+            previous_digest=progress.previous_digest,
             cause=failure.cause,
             detail=failure.detail,
             retryable=failure.retryable,
@@ -38,25 +39,12 @@ async def carry_out(
 
 def _success(command_id: str, command: CopyImage, report: CopyReport) -> TransferOutcome:
     if report.skipped:
-        return TransferSkipped(**_common(command_id, command, report.previous_digest))
+        return TransferSkipped(**command.outcome_members(command_id), previous_digest=report.previous_digest)
     return TransferCompleted(
-        **_common(command_id, command, report.previous_digest),
+        **command.outcome_members(command_id),
+        previous_digest=report.previous_digest,
         bytes_copied=report.bytes_copied,
         blobs_copied=report.blobs_copied,
         blobs_mounted=report.blobs_mounted,
         blobs_skipped=report.blobs_skipped,
     )
-
-
-def _common(command_id: str, command: CopyImage, previous_digest: str | None) -> dict[str, Any]:
-    return {
-        "command_id": command_id,
-        "decision_id": command.decision_id,
-        "policy": command.policy,
-        "source": command.source,
-        "target": command.target,
-        "digest": command.digest,
-        "previous_digest": previous_digest,
-        "hops": command.hops,
-        "pushed_by": command.pushed_by,
-    }

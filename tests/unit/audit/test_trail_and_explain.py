@@ -3,14 +3,11 @@
 from schemas.catalogue import decode
 from schemas.commands import CopyImage
 from schemas.descriptors import OCI_MANIFEST
-from schemas.envelope import Envelope
-from schemas.references import Frozen, Reference
+from schemas.references import Reference
 from streams.audit.explain import Explanation, explain
 from streams.audit.trail import trail
-from streams.folding import fold
 from streams.log import Append
-from streams.memory_log import MemoryLog
-from streams.topics import COMMANDS, DECISIONS, EVENTS
+from streams.topics import COMMANDS, DECISIONS
 from tests.support.builders import (
     at,
     completed,
@@ -21,15 +18,13 @@ from tests.support.builders import (
     policy,
     published,
     pushed,
-    record_events,
     rule,
     rule_on,
 )
 from tests.support.checkers import all_records
 from tests.support.facts import overridden, scanned, vulnerability
-from towline.policy.step import MemoryState
+from tests.support.world import World
 
-PARTITIONS = 3
 DEV, QA = Reference.parse("first/dev/app:1-stable"), Reference.parse("first/qa/app:1-stable")
 POLICIES = published(
     policy("to-qa", "first/dev/app", "first/qa/app", rule("ends-with", "-stable")),
@@ -37,27 +32,12 @@ POLICIES = published(
 )
 
 
-class System:
-    """Folds what is recorded, as the evaluator would."""
-
-    def __init__(self) -> None:
-        self.log = MemoryLog(partitions=PARTITIONS)
-        self._states = [MemoryState() for _ in range(PARTITIONS)]
-        self._folded = [0] * PARTITIONS
-
-    async def record(self, *events: Envelope[Frozen]) -> None:
-        await record_events(self.log, *events, partitions=PARTITIONS)
-        for record in await all_records(self.log, EVENTS):
-            if record.offset >= self._folded[record.partition]:
-                folded = fold(self._states[record.partition], record, PARTITIONS)
-                self._states[record.partition].apply(folded.changes)
-                self._folded[record.partition] = record.offset + 1
-                await self.log.append_all([*folded.decisions, *folded.commands, *folded.events])
+class System(World):
+    """A log with its evaluator, whose copies end as the test wants, and what ``explain`` says of it."""
 
     async def carry_out(self, *, failing: bool = False, time: str | None = None) -> None:
         """End each command; to end one again changes nothing."""
-        for record in await all_records(self.log, COMMANDS):
-            command = decode(record.value or b"")
+        for command in await self.commands():
             if not isinstance(command.data, CopyImage):
                 continue
             end = failed if failing else completed

@@ -12,7 +12,7 @@ from streams.cli import app, transfers
 from streams.routing import command_append
 from tests.support.builders import at, completed, digest, failed, policy, published, pushed, skipped
 from tests.support.builders import command as stray_command
-from tests.unit.transfers.world import World, in_place_of_kafka
+from tests.support.world import World, in_place_of_kafka
 
 POLICIES = published(
     policy("to-qa", "local/dev/*", "local/qa/{1}"),

@@ -16,7 +16,7 @@ from streams.cli import app, mirrors, transfers
 from streams.topics import EVENTS
 from tests.support.builders import at, completed, envelope, failed, policy, proposed, pushed, ticked
 from tests.support.checkers import all_records
-from tests.unit.transfers.world import World, in_place_of_kafka
+from tests.support.world import World, in_place_of_kafka
 
 POLICIES = (
     policy("away", "local/dev/*", "remote/{repository}"),

@@ -19,7 +19,7 @@ from streams.transfers.retry import ask, plan_retry_of
 from tests.support.builders import at, completed, failed, policy, published, pushed, skipped
 from tests.support.checkers import all_records
 from tests.support.facts import scanned, vulnerability
-from tests.unit.transfers.world import World, in_place_of_kafka
+from tests.support.world import World, in_place_of_kafka
 from towline import limits
 
 POLICIES = published(
