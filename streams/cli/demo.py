@@ -41,6 +41,7 @@ async def _demo(as_json: bool) -> int:
         print_json(_summary(report))
     else:
         _print(report)
+        note("next: your own registry and policy, as README.md shows; activate .venv and begin with `towline up`")
     return 0 if _is_right(report) else FINDING
 
 

@@ -53,3 +53,4 @@ def test_the_demo_tells_a_person_what_happened() -> None:
     for kind in ("image.pushed", "decision.made", "image.copy", "transfer.completed"):
         assert kind in done.stdout
     assert "keeps everything in memory" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("next: your own registry and policy")
