@@ -26,9 +26,12 @@ class Agenda:
     reason: str = ""
     #: A person asked for an image at a target: no policy judges.
     is_requested: bool = False
+    #: The event was taken before, or tells what was known before it: it asks for nothing.
+    is_repeated: bool = False
 
 
 NOTHING = Agenda()
+REPEATED = Agenda(is_repeated=True)
 
 
 def merge_tasks(tasks: Iterable[Task]) -> tuple[Task, ...]:

@@ -6,10 +6,10 @@ from schemas.envelope import Envelope
 from schemas.events import ImageDeleted
 from schemas.references import Frozen, Reference
 from towline import limits
-from towline.policy.agenda import NOTHING, Agenda, Task
+from towline.policy.agenda import NOTHING, REPEATED, Agenda, Task
 from towline.policy.arrival import Arrival, arrival_of, attached_to
 from towline.policy.index import policies_in_force
-from towline.policy.state.images import ImageState, polled_key
+from towline.policy.state.images import ImageState, inspection_failed_at, polled_key
 from towline.policy.state.tags import TagState, note_tag
 from towline.policy.state.values import Draft, RevisionState
 
@@ -24,8 +24,14 @@ def arrive(draft: Draft, event: Envelope[Frozen]) -> Agenda:
         raise TypeError(f"{event.subject} brings no image")
     reference = arrival.reference
     tag = TagState.read(draft, reference)
-    is_old = arrival.is_observed and (tag.digest == arrival.digest or event.time < tag.updated_at)
-    if is_old or event.id in tag.recent:
+    if event.id in tag.recent:
+        return REPEATED
+    if arrival.is_observed and (tag.digest == arrival.digest or event.time < tag.updated_at):
+        failed_at = inspection_failed_at(draft, reference.repository, arrival.digest)
+        if tag.digest != arrival.digest or failed_at is None or event.time <= failed_at:
+            return REPEATED
+        # It is looked into again because of this event, which may be delivered again.
+        replace(tag, recent=remember(tag, event)).write(draft, reference)
         return NOTHING
     agenda = _agenda(draft, arrival, tag)
     if not tag.is_known:

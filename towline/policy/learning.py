@@ -104,9 +104,9 @@ def _learned(draft: Draft, event: Envelope[Frozen], facts: FactsState) -> FactsS
             _note_parents(draft, data)
             return replace(facts, inspection=_stored(event), inspection_failure=None)
         case InspectionFailed() as data:
-            return replace(
-                facts, inspection_failure={"event": event.id, "detail": f"the last one failed: {data.detail}"}
-            )
+            detail = f"the last one failed: {data.detail}"
+            failure = {"event": event.id, "time": event.time, "detail": detail}
+            return replace(facts, inspection_failure=failure)
         case ScanCompleted() as data:
             return _reported(draft, event, facts, "scan", data)
         case SbomSubmitted() as data:

@@ -18,7 +18,7 @@ from towline.policy.index import INSPECTION, SIGNATURE, PolicyIndex, policies_in
 from towline.policy.judge import DECISION_SOURCE
 from towline.policy.publish import is_accepted
 from towline.policy.rules.spans import parse_span
-from towline.policy.state.images import FactsState, ImageState
+from towline.policy.state.images import FactsState, ImageState, inspection_failed_at
 from towline.policy.state.tags import TagState
 from towline.policy.state.values import Draft, StateView, accepted_revision, clock
 from towline.policy.sweep import new_or_changed
@@ -67,7 +67,7 @@ def inspections(draft: Draft, event: Envelope[Frozen], agenda: Agenda) -> tuple[
         if task.is_new and digest is not None and _is_needed(draft, task.reference.repository, digest, task.policies):
             wanted[task.reference.repository, digest] = None
     arrival = arrival_of(event)
-    if arrival is not None and _is_to_try_again(draft, arrival):
+    if arrival is not None and not agenda.is_repeated and _is_to_try_again(draft, arrival):
         wanted[arrival.reference.repository, arrival.digest] = None
     return tuple(_inspection(event, repository, digest) for repository, digest in wanted)
 
@@ -79,7 +79,7 @@ def _is_here(state: StateView, repository: Repository, digest: str) -> bool:
 def _is_to_try_again(state: StateView, arrival: Arrival) -> bool:
     """Tell whether nobody could look into what arrived, also when it was there already and nothing else is new."""
     repository, digest = arrival.reference.repository, arrival.digest
-    if FactsState.read(state, repository, digest).inspection_failure is None:
+    if inspection_failed_at(state, repository, digest) is None:
         return False
     return TagState.read(state, arrival.reference).digest == digest and _is_needed(state, repository, digest, None)
 

@@ -145,10 +145,22 @@ def test_a_failed_inspection_is_tried_again_when_the_image_is_pushed_or_polled_o
     assert callable(tell)
     partition = Partition(published(SMALL), pushed(TAG, "one"))
     assert looked_at(partition, tell(TAG, "one", key="again")) == [], "the first look is under way"
-    partition.take(inspection_failed(DEV, "one"))
-    assert looked_at(partition, tell(TAG, "one", key="then")) == [digest("one")]
+    partition.take(inspection_failed(DEV, "one", time=at(1)))
+    assert looked_at(partition, tell(TAG, "one", key="then", time=at(2))) == [digest("one")]
     partition.take(inspected(DEV, "one"))
     assert looked_at(partition, tell(TAG, "one", key="later")) == [], "it is known"
+
+
+@pytest.mark.parametrize("tell", [pushed, observed])
+def test_an_arrival_that_is_delivered_again_asks_for_no_inspection_again(tell: object) -> None:
+    assert callable(tell)
+    repeated = tell(TAG, "one", key="repeated", time=at(2))
+    partition = Partition(published(SMALL), pushed(TAG, "one", time=at(1)), repeated)
+    partition.take(inspection_failed(DEV, "one", time=at(3)))
+    assert looked_at(partition, repeated) == [], "it came before the look"
+    again = tell(TAG, "one", key="again", time=at(4))
+    assert looked_at(partition, again) == [digest("one")]
+    assert looked_at(partition, again) == []
 
 
 def test_a_failed_inspection_that_no_policy_needs_any_more_is_left() -> None:
