@@ -28,14 +28,29 @@ class BlobFates:
 
     def __init__(self) -> None:
         self._fates: dict[str, Fate] = {}
-        #: Bytes of the blobs that were streamed.
+        self._under_way: dict[str, int] = {}
+        #: Bytes of the blobs that were streamed, and of those that needed no streaming.
         self.bytes_copied = 0
+        self.bytes_spared = 0
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes of the blobs that were streamed, and what was sent of those under way."""
+        return self.bytes_copied + sum(self._under_way.values())
+
+    def sent(self, blob: Descriptor, count: int) -> None:
+        """Note how many bytes of a blob are sent so far; fewer than before when it begins anew."""
+        self._under_way[blob.digest] = count
 
     def record(self, blob: Descriptor, fate: Fate) -> None:
         """Note what was done with a blob."""
+        self._under_way.pop(blob.digest, None)
         if blob.digest not in self._fates:
             self._fates[blob.digest] = fate
-            self.bytes_copied += blob.size if fate == "copied" else 0
+            if fate == "copied":
+                self.bytes_copied += blob.size
+            else:
+                self.bytes_spared += blob.size
 
     def count(self, fate: Fate) -> int:
         """Return how many blobs had this fate."""
@@ -43,13 +58,17 @@ class BlobFates:
 
 
 class BlobCopier:
-    """The blobs of one command. Copies of the same blob into the same repository are one flight over all commands."""
+    """The blobs of one command. Copies of the same blob into the same repository are one flight over all commands.
+
+    ``sent`` hears, with every chunk, how many bytes of a blob went out so far.
+    """
 
     def __init__(
         self,
         flights: Flights,
         known: KnownBlobs,
         hit: Callable[[str], Awaitable[None]],
+        sent: Callable[[Descriptor, int], None],
         *,
         source: RegistryClient,
         target: RegistryClient,
@@ -58,6 +77,7 @@ class BlobCopier:
         self._flights = flights
         self._known = known
         self._hit = hit
+        self._sent = sent
         self._source = source
         self._target = target
         self._from = command.source.repository
@@ -141,11 +161,14 @@ class BlobCopier:
                     await self._target.cancel_upload(upload)
 
     async def _chunks(self, blob: Descriptor) -> AsyncIterator[bytes]:
+        count = 0
         try:
             async with self._source.open_blob(self._from.name, blob) as chunks:
                 async for chunk in chunks:
                     await self._hit("transfer.blob_chunk")
                     yield chunk
+                    count += len(chunk)
+                    self._sent(blob, count)
         except NotFoundError as error:
             raise SourceGoneError(str(error), status=error.status, codes=error.codes) from error
 

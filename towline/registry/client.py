@@ -23,6 +23,7 @@ from towline.registry.errors import (
     ProtocolError,
     RefusedError,
     RegistryError,
+    RemovalRefusedError,
     TagImmutableError,
     TooLargeError,
     UnauthorisedError,
@@ -84,18 +85,29 @@ class RegistryClient:
         """
         return (await self.look_up(repository, tag, push=push)).digest
 
-    async def look_up(self, repository: str, tag: str, *, push: bool = False) -> Named:
-        """Return what ``tag`` points to.
+    async def look_up(self, repository: str, tag: str, *, known: str | None = None, push: bool = False) -> Named:
+        """Return what ``tag`` points to; of one that still has the digest ``known``, that digest alone.
+
+        ``known`` makes it a conditional request (RFC 9110, If-None-Match): registries take a digest for the entity tag
+        of its manifest, and those that take none for one answer as ever.
 
         Raises:
             NotFoundError: there is no such tag.
+            ProtocolError: 304 although nothing is known.
+            DigestMismatchError: 304, and a digest that is not the known one.
         """
         url, scopes = self._manifest_url(repository, tag), _scopes(repository, push=push)
         what = f"{self.name}: resolve {repository}:{tag}"
         headers = {"accept": MANIFEST_ACCEPT}
+        asked = headers if known is None else {**headers, "if-none-match": f'"{known}"'}
         async with self._exchange.send(
-            "HEAD", url, scopes=scopes, what=what, accept={200}, headers=headers
+            "HEAD", url, scopes=scopes, what=what, accept={200, 304}, headers=asked
         ) as response:
+            if response.status_code == 304:
+                if known is None:
+                    raise ProtocolError(f"{what}: 304 to a request without a condition", url=str(response.url))
+                _compare_claim(response, known, what)
+                return Named(known, None, None)
             digest, size = response.headers.get("docker-content-digest", ""), response.headers.get("content-length", "")
             if _DIGEST.fullmatch(digest):
                 return Named(digest, _media_type(response), int(size) if _SIZE.fullmatch(size) else None)
@@ -327,6 +339,24 @@ class RegistryClient:
         url, what = self._exchange.url("/v2/"), f"{self.name}: reach the registry"
         async with self._exchange.send("GET", url, scopes=frozenset(), what=what, accept={200}):
             pass
+
+    async def delete_manifest(self, repository: str, reference: str) -> None:
+        """Remove a tag and leave what it points to; or a manifest by its digest, with all tags that point to it.
+
+        Raises:
+            NotFoundError: there is no such tag or manifest.
+            RemovalRefusedError: the registry does not do this: many remove no single tags, or nothing at all.
+        """
+        what = f"{self.name}: remove {repository}{'@' if ':' in reference else ':'}{reference}"
+        url, scopes = self._manifest_url(repository, reference), frozenset({f"repository:{repository}:delete"})
+        try:
+            async with self._exchange.send("DELETE", url, scopes=scopes, what=what, accept={200, 202, 204}):
+                pass
+        except RegistryError as error:
+            # distribution 2.8 says that a tag is no valid digest, under 400; the specification asks for 400 or 405.
+            if error.status in {400, 405, 501}:
+                raise RemovalRefusedError(str(error), status=error.status, codes=error.codes) from error
+            raise
 
     async def _has(self, url: httpx.URL, scopes: Scopes, what: str, headers: dict[str, str]) -> bool:
         async with self._exchange.send(

@@ -76,6 +76,7 @@ class _Copy:
         selection = Selection(options.platforms, attestations=options.referrers)
         source = self._command.source.repository
         closure = await read_closure(self._source, source.name, self._command.digest, selection)
+        self._progress.begin(closure)
         if source == self._command.target.repository:
             await self._name(closure[-1])
         else:
@@ -94,7 +95,13 @@ class _Copy:
     async def _copy_content(self, closure: list[Manifest]) -> None:
         engine, target, fates = self._engine, self._command.target.repository, self._progress.blobs
         blobs = BlobCopier(
-            engine.flights, engine.known, engine.hit, source=self._source, target=self._target, command=self._command
+            engine.flights,
+            engine.known,
+            engine.hit,
+            fates.sent,
+            source=self._source,
+            target=self._target,
+            command=self._command,
         )
         content = ContentCopier(blobs, self._target, target.name, engine.hit)
         await content.bring(closure, fates)
@@ -104,6 +111,7 @@ class _Copy:
         if not attachments.manifests:
             await content.write(closure, fates, last=self._name)
             return
+        self._progress.begin([*closure, *attachments.manifests.values()])
         # What belongs to an image comes after it and before its name, so it is written without one first.
         await content.write(closure, fates)
         await AttachmentCopier(content, self._target, target, engine.flights).copy(attachments, fates)

@@ -21,6 +21,9 @@
     +- UnsupportedManifestError  unsupported-manifest               docker schema 1, or no manifest at all
     +- PlatformMissingError      platform-missing                   the index has none of the wanted platforms
     +- SparseIndexRefusedError   sparse-index-refused               the target wants every platform of an index
+    +- RemovalRefusedError       removal-refused                    the registry does not let the tag be removed
+    +- DigestSharedError         digest-shared                      something else there needs what the tag points to
+    +- NotRemovedError           not-removed            retryable   said to be removed, and still there
     +- RedirectRefusedError      redirect-refused                   to plain HTTP, or too many
     +- RefusedError              refused                            any other 4xx
     +- ProtocolError             protocol                           an answer that the specification does not know
@@ -51,6 +54,9 @@ Cause = Literal[
     "unsupported-manifest",
     "platform-missing",
     "sparse-index-refused",
+    "removal-refused",
+    "digest-shared",
+    "not-removed",
     "redirect-refused",
     "refused",
     "protocol",
@@ -202,6 +208,25 @@ class SparseIndexRefusedError(RegistryError):
     """The registry takes an index only when it has everything that the index names."""
 
     cause = "sparse-index-refused"
+
+
+class RemovalRefusedError(RegistryError):
+    """The registry does not remove what it was asked to: no single tag, or nothing at all."""
+
+    cause = "removal-refused"
+
+
+class DigestSharedError(RegistryError):
+    """The registry removes a tag only with what it points to, and that is not all for the tag to take along."""
+
+    cause = "digest-shared"
+
+
+class NotRemovedError(RegistryError):
+    """The registry said that the tag is removed, and still shows it."""
+
+    cause = "not-removed"
+    retryable = True
 
 
 class RedirectRefusedError(RegistryError):

@@ -1,8 +1,11 @@
 """How far a copy is, and what it did."""
 
+import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from towline.registry.blobcopy import BlobFates
+from towline.registry.manifests import Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,22 @@ class CopyReport:
     blobs_skipped: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What there is to copy: manifests, and the blobs that they name with their bytes, each once."""
+
+    manifests: int
+    blobs: int
+    bytes: int
+
+
+def extent_of(manifests: Iterable[Manifest]) -> Extent:
+    """Return what these manifests come to."""
+    found = {manifest.digest: manifest for manifest in manifests}
+    sizes = {blob.digest: blob.size for manifest in found.values() for blob in manifest.blobs}
+    return Extent(len(found), len(sizes), sum(sizes.values()))
+
+
 @dataclass(slots=True)
 class CopyProgress:
     """What is known of a copy while it runs, across its attempts."""
@@ -27,6 +46,15 @@ class CopyProgress:
     #: Whether a write of the tag was begun: it may have taken effect although its answer was lost.
     tag_sent: bool = False
     blobs: BlobFates = field(default_factory=BlobFates)
+    #: What there is to copy, once that was read; it grows when something turns out to belong to the image.
+    extent: Extent | None = None
+    #: Set when there is something to do and ``extent`` is known.
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def begin(self, manifests: Iterable[Manifest]) -> None:
+        """Note what there is to copy."""
+        self.extent = extent_of(manifests)
+        self.begun.set()
 
     def report(self, *, skipped: bool) -> CopyReport:
         """Return what was done so far, as the end of the copy."""
