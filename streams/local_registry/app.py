@@ -68,8 +68,12 @@ class LocalRegistry:
             return Response(status_code=202)
         repository = self.store.repository(name)
         digest = repository.digest_of(reference)
-        manifest = repository.manifests[digest]
-        return _content(request, manifest.content, manifest.media_type, digest)
+        manifest, entity_tag = repository.manifests[digest], f'"{digest}"'
+        if _is_known(request, entity_tag):
+            return Response(status_code=304, headers={"etag": entity_tag, "docker-content-digest": digest})
+        response = _content(request, manifest.content, manifest.media_type, digest)
+        response.headers["etag"] = entity_tag
+        return response
 
     async def _put_manifest(self, request: Request, name: str, reference: str) -> Response:
         media_type = request.headers.get("content-type", "application/octet-stream")
@@ -172,6 +176,12 @@ def _number(text: str | None, default: int) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 9:
         raise RefusedError(400, "PAGINATION_NUMBER_INVALID", "n is not a number")
     return int(text)
+
+
+def _is_known(request: Request, entity_tag: str) -> bool:
+    """Tell whether the client has what it asks for (RFC 9110, If-None-Match; the comparison is the weak one)."""
+    asked = ",".join(request.headers.getlist("if-none-match"))
+    return asked.strip() == "*" or entity_tag in (tag.strip().removeprefix("W/") for tag in asked.split(","))
 
 
 def _content(request: Request, content: bytes, media_type: str, digest: str) -> Response:
