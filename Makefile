@@ -24,8 +24,12 @@ demo: $(STAMP) ## a promotion, a mirror, a denial and a replay in one minute; ne
 	@$(BIN)/towline demo
 
 .PHONY: parts
-parts: $(STAMP) ## fetch what the full tests need: Apache Kafka, CNCF distribution, kcat
+parts: $(STAMP) ## fetch what the full tests need: Apache Kafka, three registries, kcat
 	@$(BIN)/python -m tests.support.parts
+
+.PHONY: parts-all
+parts-all: $(STAMP) ## and cosign, which takes minutes to build
+	@$(BIN)/python -m tests.support.parts --all
 
 .PHONY: quick
 quick: $(STAMP) ## the tests that need no broker and no registry (under a minute)

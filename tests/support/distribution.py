@@ -1,7 +1,5 @@
-"""CNCF distribution (Debian: ``docker-registry``) as a process on a free loopback port."""
+"""CNCF distribution as a process on a free loopback port: 2.8 (Debian: ``docker-registry``), or 3."""
 
-import os
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -10,12 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import pytest
 import yaml
 
 from tests.support.certificates import ServerCertificate
+from tests.support.goprograms import DISTRIBUTION_3
+from tests.support.needs import go_program, program
 from towline.settings import child_environment
 
 #: The one user of a registry with basic authentication.
@@ -46,27 +45,27 @@ class TokenAuth:
     issuer: str = "towline-tests"
 
 
-def binary() -> str:
-    """The program's path; without it the test is skipped, and fails where everything has to be there (``CI=true``)."""
-    found = shutil.which("docker-registry")
-    if found is None:
-        reason = "docker-registry (CNCF distribution) is not installed: apt-get install docker-registry"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
+Release = Literal["2.8", "3"]
+
+
+def binary(release: Release = "2.8") -> str:
+    """The program's path; without it the test is skipped, or fails."""
+    if release == "3":
+        return go_program(DISTRIBUTION_3)
+    return program("docker-registry", "CNCF distribution is not installed: apt-get install docker-registry")
 
 
 @contextmanager
 def distribution(
     *,
+    release: Release = "2.8",
     notify: Sequence[Endpoint] = (),
     basic: bool = False,
     token: TokenAuth | None = None,
     tls: ServerCertificate | None = None,
 ) -> Iterator[str]:
     """Run a registry and yield its URL. ``basic`` asks for USER and PASSWORD; deleting is allowed."""
-    program = binary()
+    path = binary(release)
     with tempfile.TemporaryDirectory(prefix="towline-distribution-") as name:
         folder = Path(name)
         (folder / "htpasswd").write_text(_HTPASSWD)
@@ -76,7 +75,7 @@ def distribution(
             (folder / "config.yml").write_text(yaml.safe_dump(config))
             with (folder / "log").open("wb") as log:
                 process = subprocess.Popen(
-                    [program, "serve", str(folder / "config.yml")],
+                    [path, "serve", str(folder / "config.yml")],
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     env=child_environment(OTEL_TRACES_EXPORTER="none"),

@@ -1,6 +1,7 @@
 """Fetches what the full tests need, into ``.parts`` and from Debian: ``python -m tests.support.parts``.
 
-Quick when all is there. Without root it says what to install and exits with 1.
+``--all`` fetches what takes long too. Quick when all is there. Without root it says what to install and exits with 1.
+A machine without Go gets the rest, and the tests that need more are skipped; under ``CI=true`` that is not enough.
 """
 
 import os
@@ -12,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path(__file__).parents[2]
+from tests.support.goprograms import COSIGN, DISTRIBUTION_3, GOREGISTRY, ROOT, GoProgram, NotBuiltError
+
 KAFKA_POM: Final = ROOT / "tests" / "support" / "kafka" / "pom.xml"
 KAFKA_JARS: Final = ROOT / ".parts" / "kafka"
 KAFKA_VERSION: Final = re.findall(r"<kafka\.version>(.*)</kafka\.version>", KAFKA_POM.read_text(encoding="utf-8"))[0]
@@ -24,6 +26,9 @@ PROGRAMS: Final = {
     "docker-registry": "docker-registry",
     "kcat": "kcat",
 }
+GO_PROGRAMS: Final = (GOREGISTRY, DISTRIBUTION_3)
+#: Those that take long.
+MORE_GO_PROGRAMS: Final = (COSIGN,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +86,32 @@ def debian_version(package: str) -> str:
     return found.stdout or "not from Debian"
 
 
-def parts() -> list[Part]:
-    programs = [Part(name, debian_version(package), str(shutil.which(name))) for name, package in PROGRAMS.items()]
-    return [Part("Apache Kafka", KAFKA_VERSION, str(KAFKA_JARS.relative_to(ROOT))), *programs]
+def fetch_go_program(program: GoProgram) -> Part:
+    """Build a program.
+
+    Raises:
+        SystemExit: it cannot be built, and under CI everything has to be there.
+    """
+    try:
+        return Part(program.name, program.version, str(program.build().relative_to(ROOT)))
+    except NotBuiltError as error:
+        if os.environ.get("CI") == "true":
+            raise SystemExit(str(error)) from error
+        return Part(program.name, program.version, f"left out: {error}")
 
 
-def main() -> None:
+def main(arguments: list[str]) -> None:
     if packages := missing_packages():
         install(packages)
     if not kafka_is_here():
         fetch_kafka()
-    for part in parts():
+    parts = [Part("Apache Kafka", KAFKA_VERSION, str(KAFKA_JARS.relative_to(ROOT)))]
+    parts += [Part(name, debian_version(package), str(shutil.which(name))) for name, package in PROGRAMS.items()]
+    programs = GO_PROGRAMS + (MORE_GO_PROGRAMS if "--all" in arguments else ())
+    parts += [fetch_go_program(program) for program in programs]
+    for part in parts:
         sys.stdout.write(f"{part.name:<16} {part.version:<24} {part.where}\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
