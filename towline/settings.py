@@ -1,6 +1,6 @@
 """Settings: ``towline.yaml`` (or the file that ``TOWLINE_SETTINGS`` names) and ``TOWLINE_*`` variables.
 
-The only module that reads the environment. Credentials are references, ``env:NAME`` or ``file:PATH``, and are read
+The only module that reads the environment, by :mod:`towline.settings_sources` for what is set there. Credentials are references, ``env:NAME`` or ``file:PATH``, and are read
 when they are used; their values are in no settings object, event or log line.
 """
 
@@ -8,12 +8,8 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
-from pydantic_settings import SettingsError as UnparsableVariableError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-from schemas.catalogue import describe
 from schemas.references import RegistryName
 from towline.errors import SettingsError
 
@@ -112,17 +108,8 @@ class GatewaySettings(_Part):
     port: Annotated[int, Field(ge=0, le=65535)] = 8440
 
 
-class Settings(BaseSettings):
+class Settings(_Part):
     """Everything that can be set."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="TOWLINE_",
-        # One underscore reads well for the common ones, such as TOWLINE_KAFKA_BOOTSTRAP.
-        env_nested_delimiter="_",
-        env_nested_max_split=1,
-        frozen=True,
-        extra="forbid",
-    )
 
     registries: dict[RegistryName, RegistrySettings] = {}
     hooks: dict[RegistryName, HookSettings] = {}
@@ -142,18 +129,6 @@ class Settings(BaseSettings):
                 raise ValueError(f"hooks.{name}.registry: {hook.registry!r} is not among the registries")
         return self
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base class fixes the names
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read the environment over the file; no dotenv, no secrets directory."""
-        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=settings_file())
-
 
 def settings_file() -> Path:
     """Return the settings file's path; it need not exist unless ``TOWLINE_SETTINGS`` names it."""
@@ -170,16 +145,10 @@ def load_settings(**overrides: Any) -> Settings:
     named = os.environ.get("TOWLINE_SETTINGS")
     if named is not None and not Path(named).is_file():
         raise SettingsError(f"TOWLINE_SETTINGS names {named}, which is not a file")
-    try:
-        return Settings(**overrides)
-    except ValidationError as error:
-        raise SettingsError(f"settings ({settings_file()} and TOWLINE_*): {describe(error)}") from None
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{settings_file()} is not YAML: {error}") from None
-    except UnparsableVariableError as error:
-        raise SettingsError(f"settings (TOWLINE_*): {error}") from None
-    except (TypeError, ValueError):
-        raise SettingsError(f"{settings_file()} is not a mapping of names to values, in UTF-8") from None
+    # Here, because it takes longer to import than everything else that a process with given settings needs.
+    from towline.settings_sources import read_settings  # noqa: PLC0415
+
+    return read_settings(overrides)
 
 
 def read_credential(reference: str) -> str:
