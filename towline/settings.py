@@ -1,7 +1,8 @@
 """Settings: ``towline.yaml`` (or the file that ``TOWLINE_SETTINGS`` names) and ``TOWLINE_*`` variables.
 
-The only module that reads the environment, by :mod:`towline.settings_sources` for what is set there. Credentials are references, ``env:NAME`` or ``file:PATH``, and are read
-when they are used; their values are in no settings object, event or log line.
+The only module that reads the environment; :mod:`towline.settings_sources` does it for what is set. Credentials are
+references, ``env:NAME`` or ``file:PATH``, and are read when they are used; their values are in no settings object,
+event or log line.
 """
 
 import os
