@@ -83,7 +83,7 @@ class Observation:
         tags = 0
         try:
             for repository in [exact] if exact else await self._poll.repositories(command.source):
-                found = await self._observe(command_id, repository, record, listed=exact is None)
+                found = await self._observe(command_id, command, repository, record)
                 tags += found
                 if exact is None:
                     await record([_polled(command_id, command, repository, found)])
@@ -100,10 +100,10 @@ class Observation:
         done = PollCompleted(command_id=command_id, source=command.source, repository=exact, tags=tags)
         return known_now(done, id_=end_id(command_id), source=SOURCE, subject=str(command.source))
 
-    async def _observe(self, command_id: str, repository: Repository, record: Record, *, listed: bool) -> int:
+    async def _observe(self, command_id: str, command: PollRepository, repository: Repository, record: Record) -> int:
         # What is pushed while this goes on is newer than what is seen, whichever of the two is in the log first.
         began_at = format_instant(datetime.now(UTC))
-        found = await self._poll.tags(repository, listed=listed)
+        found = await self._poll.tags(repository, listed=command.source.repository is None)
         await record(
             [
                 Envelope(
@@ -119,6 +119,7 @@ class Observation:
                         media_type=named.media_type,
                         size=named.size,
                         command_id=command_id,
+                        cause=command.cause,
                     ),
                 )
                 for tag, named in found

@@ -11,7 +11,7 @@ import orjson
 from pydantic import ValidationError
 
 from schemas.canonical import canonical_bytes
-from schemas.commands import CopyImage, InspectImage, PollRepository
+from schemas.commands import CopyImage, InspectImage, PollRepository, RemoveTag
 from schemas.deadletters import DeadLetter
 from schemas.decisions import Decision
 from schemas.envelope import Envelope, WireEnvelope
@@ -25,10 +25,16 @@ from schemas.events import (
     PollCompleted,
     PollFailed,
     PromotionRequested,
+    RemovalFailed,
+    RemovalSkipped,
     SyncRequested,
+    TagRemoved,
+    TagsListed,
     TransferCompleted,
     TransferFailed,
+    TransferProgressed,
     TransferSkipped,
+    TransferStarted,
 )
 from schemas.facts import (
     ApprovalGranted,
@@ -42,11 +48,12 @@ from schemas.facts import (
     VulnerabilityOverridden,
 )
 from schemas.references import Frozen
-from schemas.upcasts import Upcast, as_they_were, unchanged, with_options
+from schemas.upcasts import Upcast, as_they_were, never_compared, on_an_interval, unchanged, with_options
 
 EVENT_TYPES: Final[dict[str, type[Frozen]]] = {
     "image.pushed": ImagePushed,
     "image.observed": ImageObserved,
+    "tags.listed": TagsListed,
     "image.deleted": ImageDeleted,
     "policy.proposed": PolicyProposed,
     "policy.published": PolicyPublished,
@@ -54,6 +61,11 @@ EVENT_TYPES: Final[dict[str, type[Frozen]]] = {
     "transfer.completed": TransferCompleted,
     "transfer.skipped": TransferSkipped,
     "transfer.failed": TransferFailed,
+    "transfer.started": TransferStarted,
+    "transfer.progressed": TransferProgressed,
+    "tag.removed": TagRemoved,
+    "removal.skipped": RemovalSkipped,
+    "removal.failed": RemovalFailed,
     "image.inspected": ImageInspected,
     "inspection.failed": InspectionFailed,
     "poll.completed": PollCompleted,
@@ -70,6 +82,7 @@ EVENT_TYPES: Final[dict[str, type[Frozen]]] = {
 }
 COMMAND_TYPES: Final[dict[str, type[Frozen]]] = {
     "image.copy": CopyImage,
+    "tag.remove": RemoveTag,
     "image.inspect": InspectImage,
     "repository.poll": PollRepository,
 }
@@ -81,9 +94,12 @@ TYPES: Final[Mapping[str, type[Frozen]]] = EVENT_TYPES | COMMAND_TYPES | DECISIO
 
 #: The current version of each type.
 VERSIONS: Final[Mapping[str, int]] = dict.fromkeys(TYPES, 1) | {
-    "policy.proposed": 2,
-    "policy.published": 2,
-    "decision.made": 2,
+    "policy.proposed": 3,
+    "policy.published": 3,
+    "decision.made": 3,
+    "image.observed": 2,
+    "poll.completed": 2,
+    "repository.poll": 2,
     "image.copy": 2,
     "transfer.completed": 2,
     "transfer.skipped": 2,
@@ -95,7 +111,13 @@ VERSIONS: Final[Mapping[str, int]] = dict.fromkeys(TYPES, 1) | {
 UPCASTS: Final[Mapping[tuple[str, int], Upcast]] = {
     ("policy.proposed", 1): as_they_were,
     ("policy.published", 1): as_they_were,
+    ("policy.proposed", 2): never_compared,
+    ("policy.published", 2): never_compared,
+    ("image.observed", 1): on_an_interval,
+    ("poll.completed", 1): unchanged,
+    ("repository.poll", 1): unchanged,
     ("decision.made", 1): with_options,
+    ("decision.made", 2): unchanged,
     ("image.copy", 1): with_options,
     ("transfer.completed", 1): unchanged,
     ("transfer.skipped", 1): unchanged,

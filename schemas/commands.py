@@ -7,8 +7,8 @@ from schemas.policies import CopyOptions
 from schemas.references import Actor, Count, Digest, Frozen, Reference, Repository
 
 
-class CopyImage(Frozen):
-    """Make the target tag point to this digest, with everything under it."""
+class TargetCommand(Frozen):
+    """What is common to the commands that change a target tag; of one tag the latest decision's counts."""
 
     decision_id: str
     policy: str
@@ -16,12 +16,11 @@ class CopyImage(Frozen):
     digest: Digest
     target: Reference
     hops: Count
-    options: CopyOptions = CopyOptions()
     #: Who pushed the image that all this began with.
     pushed_by: Actor | None = None
 
     def outcome_members(self, command_id: str) -> dict[str, Any]:
-        """Return what every outcome of this command tells of it; see :class:`schemas.outcomes.Outcome`."""
+        """Return what its outcome, and every other report on it, tells of it; see :class:`schemas.outcomes.Report`."""
         return {
             "command_id": command_id,
             "decision_id": self.decision_id,
@@ -34,6 +33,16 @@ class CopyImage(Frozen):
         }
 
 
+class CopyImage(TargetCommand):
+    """Make the target tag point to this digest, with everything under it."""
+
+    options: CopyOptions = CopyOptions()
+
+
+class RemoveTag(TargetCommand):
+    """Remove the target tag if it still has this digest: what the policy brought there has vanished from the source."""
+
+
 class InspectImage(Frozen):
     """Find out what a digest consists of, and which configured keys signed it."""
 
@@ -43,8 +52,8 @@ class InspectImage(Frozen):
     digest: Digest
 
 
-PollCause = Literal["initial-evaluation", "interval", "manual"]
-"""A policy is new or changed, it is time again, or a person wants it now."""
+PollCause = Literal["initial-evaluation", "interval", "manual", "reconciliation"]
+"""A policy is new or changed, it is time again, a person wants it now, or the log is compared with what is there."""
 
 
 class PollRepository(Frozen):
@@ -54,6 +63,8 @@ class PollRepository(Frozen):
     event_id: str
     source: SourcePattern
     cause: PollCause
+    #: Record all that is there, not only what is new since the last poll.
+    is_complete: bool = False
 
 
-CommandData = CopyImage | InspectImage | PollRepository
+CommandData = CopyImage | RemoveTag | InspectImage | PollRepository

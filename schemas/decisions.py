@@ -10,10 +10,10 @@ from schemas.references import Actor, Count, Digest, Frozen, Reference
 #: The policy of a decision that a person asked for; no policy can have this name.
 MANUAL: Final = "(manual)"
 
-Verdict = Literal["promote", "mirror", "hold", "deny", "ignore"]
+Verdict = Literal["promote", "mirror", "hold", "deny", "ignore", "remove"]
 """``promote`` and ``mirror`` act; ``hold`` waits for a fact; ``deny`` names the rule that failed.
 
-``ignore``: there is no policy, or nothing new.
+``ignore``: there is no policy, or nothing new. ``remove``: the tag vanished from the source, so it goes at the target.
 """
 
 Holding = Literal["holds", "fails", "waits"]
@@ -46,6 +46,7 @@ class Decision(Frozen):
     policy: str | None
     verdict: Verdict
     source: Reference
+    #: The image; with ``remove``, what the policy brought to the target.
     digest: Digest
     #: Where it goes, or would have gone; None when no policy matched.
     target: Reference | None

@@ -1,9 +1,11 @@
 """Events: facts in the past tense. Everything a decision may look at is one of these."""
 
-from typing import Annotated
+from itertools import pairwise
+from typing import Annotated, Final, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
+from schemas.commands import PollCause
 from schemas.facts import (
     ApprovalGranted,
     ApprovalRevoked,
@@ -16,10 +18,13 @@ from schemas.facts import (
     VulnerabilityOverridden,
 )
 from schemas.instants import Instant
-from schemas.outcomes import Outcome
+from schemas.outcomes import Outcome, Report
 from schemas.patterns import SourcePattern
 from schemas.policies import CopyOptions, PolicyName, PolicySet
 from schemas.references import Actor, Count, Digest, Frozen, MediaType, Reference, Repository, Tag
+
+#: Tags of one page of a listing: as many as one event makes the evaluator judge (``judged_tag_count``).
+LISTED_MAX: Final = 500
 
 Revision = Annotated[int, Field(ge=0, le=2**53 - 1)]
 """The number of a policy set: 0 is the empty set before the first publication."""
@@ -47,6 +52,31 @@ class ImageObserved(Frozen):
     size: Count | None = None
     #: The command that asked.
     command_id: str
+    #: Why it was asked. What a reconciliation finds new was pushed, and no webhook told of it.
+    cause: PollCause
+
+
+class TagsListed(Frozen):
+    """One page of a complete listing: of the tags after ``after`` up to ``until``, the repository has exactly these."""
+
+    #: The command that asked.
+    command_id: str
+    repository: Repository
+    cause: PollCause
+    #: The last tag of the page before, which is not in this one; None: from the beginning.
+    after: Tag | None
+    #: The last tag that the page tells of, there or not; None: to the end.
+    until: Tag | None
+    #: Sorted, each once.
+    tags: Annotated[tuple[Tag, ...], Field(max_length=LISTED_MAX)]
+
+    @model_validator(mode="after")
+    def _is_a_page(self) -> Self:
+        if any(one >= other for one, other in pairwise(self.tags)):
+            raise ValueError("the tags of a page are sorted, and each is there once")
+        if self.tags and (self.tags[0] <= (self.after or "") or (self.until or self.tags[-1]) < self.tags[-1]):
+            raise ValueError("a tag is outside of the page")
+        return self
 
 
 class ImageDeleted(Frozen):
@@ -110,6 +140,49 @@ class TransferFailed(Outcome):
     attempts: Count
 
 
+class TransferStarted(Report):
+    """A transfer is under way. It decides nothing and ends nothing."""
+
+    #: How much the image has in all, as far as that is known.
+    manifests: Count | None = None
+    blobs: Count | None = None
+    bytes: Count | None = None
+
+
+class TransferProgressed(Report):
+    """How far a transfer has come. It decides nothing and ends nothing."""
+
+    bytes_copied: Count
+    blobs_copied: Count
+    blobs_mounted: Count
+    blobs_skipped: Count
+    #: How much there is in all, as far as that is known.
+    blobs: Count | None = None
+    bytes: Count | None = None
+
+
+class TagRemoved(Outcome):
+    """The target tag is gone; ``previous_digest`` is what it had."""
+
+
+class RemovalSkipped(Outcome):
+    """The target tag was left: it was gone, has a digest that is not ours to remove, or is a later command's."""
+
+    #: Why, for people.
+    reason: str
+    #: The later command for the same target tag: then this one was not carried out.
+    superseded_by: str | None = None
+
+
+class RemovalFailed(Outcome):
+    """The target tag is still there; ``cause`` says why it could not be removed."""
+
+    cause: str
+    detail: str
+    retryable: bool
+    attempts: Count
+
+
 class PollCompleted(Frozen):
     """A repository was asked what it has; all its tags went before as observations.
 
@@ -120,6 +193,10 @@ class PollCompleted(Frozen):
     source: SourcePattern
     repository: Repository | None
     tags: Count
+    #: What the repository has, as one number: the sum modulo 2^256 over all tags of the SHA-256 of the canonical bytes
+    #: of ``[tag, digest]``, as hex digits. Tags that belong to a digest (cosign's, those of the referrers tag schema)
+    #: are left out. None for a glob's last one, and when nobody added it up.
+    contents: Annotated[str, StringConstraints(pattern=r"^[a-f0-9]{64}$")] | None = None
 
 
 class PollFailed(Frozen):
@@ -168,6 +245,7 @@ class SyncRequested(Frozen):
 EventData = (
     ImagePushed
     | ImageObserved
+    | TagsListed
     | ImageDeleted
     | PolicyProposed
     | PolicyPublished
@@ -175,6 +253,11 @@ EventData = (
     | TransferCompleted
     | TransferSkipped
     | TransferFailed
+    | TransferStarted
+    | TransferProgressed
+    | TagRemoved
+    | RemovalSkipped
+    | RemovalFailed
     | ImageInspected
     | InspectionFailed
     | PollCompleted

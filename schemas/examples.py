@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from schemas.canonical import content_id, sha256_hex
 from schemas.catalogue import type_of
-from schemas.commands import CopyImage, InspectImage, PollRepository
+from schemas.commands import CopyImage, InspectImage, PollRepository, RemoveTag
 from schemas.deadletters import DeadLetter
 from schemas.decisions import Decision, RuleFinding
 from schemas.descriptors import OCI_MANIFEST
@@ -20,10 +20,16 @@ from schemas.events import (
     PollCompleted,
     PollFailed,
     PromotionRequested,
+    RemovalFailed,
+    RemovalSkipped,
     SyncRequested,
+    TagRemoved,
+    TagsListed,
     TransferCompleted,
     TransferFailed,
+    TransferProgressed,
     TransferSkipped,
+    TransferStarted,
 )
 from schemas.facts import (
     ApprovalGranted,
@@ -169,8 +175,23 @@ _OBSERVED: Final[tuple[tuple[Frozen, object], ...]] = (
         "local/dev/*",
     ),
     (
+        TagsListed(
+            command_id=_COMMAND_ID,
+            repository=_DEV.repository,
+            cause="reconciliation",
+            after=None,
+            until=None,
+            tags=("1.0-stable", "1.1-stable"),
+        ),
+        _DEV.repository,
+    ),
+    (
         PollCompleted(
-            command_id=_COMMAND_ID, source=SourcePattern.parse("local/dev/*"), repository=_DEV.repository, tags=7
+            command_id=_COMMAND_ID,
+            source=SourcePattern.parse("local/dev/*"),
+            repository=_DEV.repository,
+            tags=7,
+            contents=sha256_hex(b"all that is there"),
         ),
         "local/dev/*",
     ),
@@ -184,6 +205,24 @@ _OBSERVED: Final[tuple[tuple[Frozen, object], ...]] = (
             attempts=1,
         ),
         "local/dev/*",
+    ),
+)
+
+_GOING: Final[Mapping[str, Any]] = {"bytes_copied": 3198, "blobs_copied": 1, "blobs_mounted": 2, "blobs_skipped": 0}
+
+#: What a transferrer tells beside the outcomes of copies.
+_TRANSFERRED: Final[tuple[Frozen, ...]] = (
+    TransferStarted(**_OUTCOME, manifests=1, blobs=4, bytes=7011),
+    TransferProgressed(**_OUTCOME, **_GOING, blobs=4, bytes=7011),
+    TagRemoved(**_OUTCOME, previous_digest=_DIGEST),
+    RemovalSkipped(**_OUTCOME, reason="the tag is gone already"),
+    RemovalFailed(
+        **_OUTCOME,
+        previous_digest=_DIGEST,
+        cause="unsupported",
+        detail="the registry cannot delete a tag alone",
+        retryable=False,
+        attempts=1,
     ),
 )
 
@@ -216,7 +255,13 @@ EXAMPLES: Final[Mapping[str, Envelope[Frozen]]] = {
     for envelope in (
         _envelope(_PUSHED, "towline/hooks/local", _DEV),
         _envelope(
-            ImageObserved(repository=_DEV.repository, tag=_DEV.tag, digest=_DIGEST, command_id=_COMMAND_ID),
+            ImageObserved(
+                repository=_DEV.repository,
+                tag=_DEV.tag,
+                digest=_DIGEST,
+                command_id=_COMMAND_ID,
+                cause="reconciliation",
+            ),
             "towline/observer",
             _DEV,
         ),
@@ -245,11 +290,8 @@ EXAMPLES: Final[Mapping[str, Envelope[Frozen]]] = {
         _envelope(
             TransferCompleted(
                 **_OUTCOME,
+                **_GOING,
                 previous_digest=_OLDER_DIGEST,
-                bytes_copied=3198,
-                blobs_copied=1,
-                blobs_mounted=2,
-                blobs_skipped=0,
             ),
             "towline/transferrer",
             _QA,
@@ -266,6 +308,12 @@ EXAMPLES: Final[Mapping[str, Envelope[Frozen]]] = {
             "towline/transferrer",
             _QA,
         ),
+        _envelope(
+            RemoveTag(decision_id=_DECISION_ID, policy=_POLICY, source=_DEV, digest=_DIGEST, target=_QA, hops=1),
+            "towline/evaluator",
+            _QA,
+        ),
+        *(_envelope(data, "towline/transferrer", _QA) for data in _TRANSFERRED),
         _envelope(_DEAD_LETTER, "towline/deadletters", "towline.inbound/3/17"),
         *(_envelope(data, "towline/observer", subject) for data, subject in _OBSERVED),
         *(_envelope(data, "towline/cli", _DEV) for data in _TOLD),

@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 from schemas.canonical import canonical_bytes, sha256_hex
 from schemas.patterns import SourcePattern, TargetPattern
 from schemas.references import Frozen
-from schemas.rules import Duration, Rule
+from schemas.rules import DURATION_PATTERN, Duration, Rule
 
 PolicyName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 """Unique in its set: lower-case letters, digits and hyphens, up to 63."""
@@ -22,6 +22,12 @@ Overwrite = Literal["never", "if-different", "backup"]
 
 Mode = Literal["enforce", "shadow", "disabled"]
 """``shadow``: decide and record, never act. ``disabled``: as if the policy were not there."""
+
+Deletions = Annotated[str, StringConstraints(pattern=r"^(never|([1-9][0-9]?|100)%)$")]
+"""``never``, or how many of a hundred tags may vanish at once for the target to follow, such as ``10%``."""
+
+Reconcile = Annotated[str, StringConstraints(pattern=rf"^(never|{DURATION_PATTERN})$", max_length=64)]
+"""``never``, or a span of time."""
 
 #: Bounds of one set, so that its publication fits into one record of the log.
 RULES_MAX = 100
@@ -67,6 +73,9 @@ class Policy(Frozen):
     initial_evaluation: bool = True
     #: Ask the source on this interval what it has, for registries that send no webhooks.
     poll: Duration | None = None
+    #: Whether tags that vanished from the source are removed from the target: never, or a share such as 10%. When more
+    #: than that share of what the policy brought from a repository would go at once, none is.
+    deletions: Deletions = "never"
     #: enforce, shadow (decide and record, never act) or disabled.
     mode: Mode = "enforce"
 
@@ -80,10 +89,20 @@ class PolicySet(Frozen):
     """All policies in force together; published as one revision."""
 
     policies: Annotated[tuple[Policy, ...], Field(max_length=POLICIES_MAX)] = ()
+    #: How often each source that no policy polls is asked what it has, to find what no webhook told: a span of time, or
+    #: never.
+    reconcile: Reconcile = "6h"
     #: The release of the IANA time zone database that the windows were checked with; None when none names a zone.
     tzdata: Annotated[str, StringConstraints(max_length=32)] | None = None
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of the set's canonical bytes, as hex digits."""
-        return sha256_hex(canonical_bytes(self.model_dump(mode="json")))
+        """The SHA-256 of the set's canonical bytes, as hex digits.
+
+        Members that came later are left out where they say what was so before: a set keeps the digest that it had.
+        """
+        members = self.model_dump(mode="json")
+        for holder, name in [(members, "reconcile"), *((policy, "deletions") for policy in members["policies"])]:
+            if holder[name] == "never":
+                del holder[name]
+        return sha256_hex(canonical_bytes(members))

@@ -22,8 +22,9 @@ def _as_text(value: object) -> object:
 Text = Annotated[str, StringConstraints(min_length=1, max_length=256), BeforeValidator(_as_text)]
 _COUNT = r"^[0-9]{1,15}$"
 _SIZE = r"^[0-9]{1,15}( ?(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB))?$"
-_DURATION = r"^([0-9]{1,9}(\.[0-9]{1,6})?(us|ms|s|m|h|d|w))+$"
 _INSTANT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})$"
+#: Numbers with units, one after another.
+DURATION_PATTERN = r"([0-9]{1,9}(\.[0-9]{1,6})?(us|ms|s|m|h|d|w))+"
 _PEOPLE = r"^[1-9][0-9]?$"
 
 CountText = Annotated[
@@ -46,7 +47,7 @@ PeopleText = Annotated[
 ]
 InstantText = Annotated[str, StringConstraints(pattern=_INSTANT)]
 
-Duration = Annotated[str, StringConstraints(pattern=_DURATION, max_length=64)]
+Duration = Annotated[str, StringConstraints(pattern=f"^{DURATION_PATTERN}$", max_length=64)]
 """A span of time: numbers with ``us ms s m h d w``, such as ``1h30m`` or ``14d``."""
 
 TextOperator = Literal["equals", "starts-with", "ends-with", "contains", "one-of", "not-one-of", "matches", "glob"]

@@ -24,6 +24,17 @@ def as_they_were(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "set": {**chosen, "policies": policies}}
 
 
+def never_compared(data: dict[str, Any]) -> dict[str, Any]:
+    """Policy sets: no source was asked but those that a policy polls."""
+    chosen = data.get("set")
+    return {**data, "set": {**chosen, "reconcile": "never"}} if isinstance(chosen, dict) else data
+
+
+def on_an_interval(data: dict[str, Any]) -> dict[str, Any]:
+    """Observations: what was asked again by itself was asked on an interval, and others count alike."""
+    return {**data, "cause": "interval"}
+
+
 def with_options(data: dict[str, Any]) -> dict[str, Any]:
     """Decisions and copies: how the image was copied became a member."""
     if data.get("target") is None:

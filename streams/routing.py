@@ -1,10 +1,10 @@
 """Where an event belongs in the log: its key, and the partition that its key chooses."""
 
 from schemas.catalogue import encode
-from schemas.commands import CopyImage, InspectImage, PollRepository
+from schemas.commands import InspectImage, PollRepository, TargetCommand
 from schemas.envelope import Envelope
 from schemas.events import PolicyProposed, PollCompleted, PollFailed, SyncRequested
-from schemas.outcomes import Outcome
+from schemas.outcomes import Report
 from schemas.references import Frozen, Repository
 from streams.log import Append
 from streams.topics import COMMANDS, EVENTS, partition_for, repository_key, source_key
@@ -17,7 +17,7 @@ CLOCK_KEY = b"clock"
 
 def repository_of(event: Envelope[Frozen]) -> Repository | None:
     """Return the repository that an event is about; None for publications, ticks and polls of globs."""
-    if isinstance(event.data, Outcome):
+    if isinstance(event.data, Report):
         return event.data.target.repository
     repository = getattr(event.data, "repository", None)
     return repository if isinstance(repository, Repository) else None
@@ -59,7 +59,7 @@ def command_append(command: Envelope[Frozen]) -> Append:
         ValueError: it is no command.
     """
     match command.data:
-        case CopyImage() as data:
+        case TargetCommand() as data:
             key = repository_key(data.target.repository)
         case InspectImage() as data:
             key = repository_key(data.repository)

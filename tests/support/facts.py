@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from schemas.commands import PollCause
 from schemas.descriptors import OCI_INDEX, OCI_MANIFEST
 from schemas.envelope import Envelope
 from schemas.events import ImageObserved, PollCompleted, PollFailed, PromotionRequested, SyncRequested
@@ -155,12 +156,23 @@ def approval_revoked(
 
 
 def observed(
-    reference: str, image: str, *, key: str = "", time: str | None = None, media_type: str | None = None
+    reference: str,
+    image: str,
+    *,
+    key: str = "",
+    time: str | None = None,
+    media_type: str | None = None,
+    cause: PollCause = "interval",
 ) -> Envelope[Frozen]:
     """Return that a poll found a tag."""
     parsed = Reference.parse(reference)
     data = ImageObserved(
-        repository=parsed.repository, tag=parsed.tag, digest=digest(image), media_type=media_type, command_id="c" * 64
+        repository=parsed.repository,
+        tag=parsed.tag,
+        digest=digest(image),
+        media_type=media_type,
+        command_id="c" * 64,
+        cause=cause,
     )
     return envelope(data, subject=reference, key=f"observed {reference} {image} {key}", time=time)
 

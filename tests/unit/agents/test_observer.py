@@ -92,6 +92,7 @@ async def test_a_poll_of_a_repository_tells_each_tag_and_then_that_it_is_complet
             media_type=OCI_MANIFEST,
             size=image.size,
             command_id=asked.id,
+            cause="interval",
         )
         for tag, image in sorted(images.items())
     ]
