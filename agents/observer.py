@@ -1,17 +1,16 @@
 """The observer: finds out what images consist of, who signed them, and what repositories have."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 
 from agents.command_runner import CommandRunner, Duty, Record
 from agents.outcomes import end_id, known_now
+from agents.polling import Polling
 from schemas.canonical import content_id
 from schemas.commands import InspectImage, PollRepository
 from schemas.envelope import Envelope
-from schemas.events import ImageObserved, PollCompleted, PollFailed
+from schemas.events import PollCompleted, PollFailed
 from schemas.facts import ImageInspected, InspectionFailed, SignatureVerified
-from schemas.instants import format_instant
-from schemas.references import Frozen, Repository
+from schemas.references import Frozen
 from streams.log import EventLog
 from streams.topics import repository_key, source_key
 from streams.transfers.polls import SUPERSEDED
@@ -21,7 +20,6 @@ from towline.registry import Attempts, Registries
 from towline.registry.attempts import FailedError
 from towline.registry.cosign import find_signers
 from towline.registry.inspect import inspect_image
-from towline.registry.polling import Poll
 from towline.registry.signatures import PublicKey
 
 SOURCE = "towline/observer"
@@ -34,7 +32,7 @@ class Observation:
         self._registries = registries
         self._keys = keys
         self._attempts = attempts
-        self._poll = Poll(registries, attempts)
+        self.polling = Polling(registries, attempts, SOURCE)
 
     async def carry_out(
         self, command_id: str, command: InspectImage | PollRepository, record: Record
@@ -42,7 +40,7 @@ class Observation:
         """Look, record what is seen, and return the event that ends the command."""
         if isinstance(command, InspectImage):
             return await self._inspect(command_id, command, record)
-        return await self._ask(command_id, command, record)
+        return await self.polling.carry_out(command_id, command, record)
 
     async def _inspect(self, command_id: str, command: InspectImage, record: Record) -> Envelope[Frozen]:
         subject = f"{command.repository}@{command.digest}"
@@ -78,63 +76,27 @@ class Observation:
         inspected = await inspect_image(client, command.repository, command.digest)
         return inspected, await find_signers(client, self._keys, command.repository, command.digest)
 
-    async def _ask(self, command_id: str, command: PollRepository, record: Record) -> Envelope[Frozen]:
-        exact = command.source.repository
-        tags = 0
-        try:
-            for repository in [exact] if exact else await self._poll.repositories(command.source):
-                found = await self._observe(command_id, command, repository, record)
-                tags += found
-                if exact is None:
-                    await record([_polled(command_id, command, repository, found)])
-        except FailedError as error:
-            failed = PollFailed(
-                command_id=command_id,
-                source=command.source,
-                cause=error.failure.cause,
-                detail=error.failure.detail,
-                retryable=error.failure.retryable,
-                attempts=error.failure.attempts,
-            )
-            return known_now(failed, id_=end_id(command_id), source=SOURCE, subject=str(command.source))
-        done = PollCompleted(command_id=command_id, source=command.source, repository=exact, tags=tags)
-        return known_now(done, id_=end_id(command_id), source=SOURCE, subject=str(command.source))
 
-    async def _observe(self, command_id: str, command: PollRepository, repository: Repository, record: Record) -> int:
-        # What is pushed while this goes on is newer than what is seen, whichever of the two is in the log first.
-        began_at = format_instant(datetime.now(UTC))
-        found = await self._poll.tags(repository, listed=command.source.repository is None)
-        await record(
-            [
-                Envelope(
-                    # With the digest: a repetition that sees another one has seen something else.
-                    content_id(command_id, "observation", str(repository), tag, named.digest),
-                    SOURCE,
-                    f"{repository}:{tag}",
-                    began_at,
-                    ImageObserved(
-                        repository=repository,
-                        tag=tag,
-                        digest=named.digest,
-                        media_type=named.media_type,
-                        size=named.size,
-                        command_id=command_id,
-                        cause=command.cause,
-                    ),
-                )
-                for tag, named in found
-            ]
-        )
-        return len(found)
+class Observer(CommandRunner[InspectImage | PollRepository]):
+    """The handler of the commands that look at registries."""
 
+    def __init__(
+        self,
+        duty: Duty[InspectImage | PollRepository],
+        log: EventLog,
+        event_partitions: int,
+        failpoints: Failpoints,
+        *,
+        on_failure: Callable[[BaseException], None],
+        observation: Observation,
+    ) -> None:
+        super().__init__(duty, log, event_partitions, failpoints, on_failure)
+        self._observation = observation
 
-def _polled(command_id: str, command: PollRepository, repository: Repository, tags: int) -> Envelope[Frozen]:
-    return known_now(
-        PollCompleted(command_id=command_id, source=command.source, repository=repository, tags=tags),
-        id_=content_id(command_id, "polled", str(repository)),
-        source=SOURCE,
-        subject=str(repository),
-    )
+    async def closed(self, partition: int) -> None:
+        """See Handler; what is recorded of the sources of a partition is from now on another's to know."""
+        await super().closed(partition)
+        self._observation.polling.forget()
 
 
 def make_observer(
@@ -143,7 +105,7 @@ def make_observer(
     observation: Observation,
     failpoints: Failpoints,
     on_failure: Callable[[BaseException], None],
-) -> CommandRunner[InspectImage | PollRepository]:
+) -> Observer:
     """Return the handler that looks at registries."""
     duty: Duty[InspectImage | PollRepository] = Duty(
         name="observer",
@@ -157,7 +119,7 @@ def make_observer(
         superseded=_superseded,
         at_a_time=limits.parallel_observation_count,
     )
-    return CommandRunner(duty, log, event_partitions, failpoints, on_failure)
+    return Observer(duty, log, event_partitions, failpoints, on_failure=on_failure, observation=observation)
 
 
 def _superseded(

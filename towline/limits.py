@@ -242,3 +242,15 @@ access_check_seconds: Final = 30.0
 
 #: Failed transfers that one retry asks for: an outage fails thousands, and whoever sees them go again can go on.
 retry_count: Final = 1000
+
+# -- Commands that wait -----------------------------------------------------------------------------------------------
+
+#: Accepted commands of one partition that wait in memory, one or two KiB each; the others wait in the log. A hundred
+#: times what a worker carries out at a time, so that a later command for the same target tag is mostly seen.
+waiting_command_count: Final = 2_000
+
+# -- Comparing the log with registries --------------------------------------------------------------------------------
+
+#: Tags of all repositories together whose last recorded digest an observer remembers, some 300 bytes each. Of what does
+#: not fit, a poll records everything again, which changes nothing but the size of the log.
+remembered_tag_count: Final = 200_000

@@ -1,6 +1,6 @@
 """Asking a source what it has: its repositories, and what each of their tags points to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
@@ -8,12 +8,12 @@ from pydantic import TypeAdapter, ValidationError
 from schemas.patterns import SourcePattern
 from schemas.references import Repository, Tag
 from towline import limits
+from towline.policy.arrival import attached_to
 from towline.policy.patterns import match
 from towline.registry.attempts import Attempts
 from towline.registry.client import Named, RegistryClient
 from towline.registry.errors import NotFoundError, ProtocolError, TooLargeError
 from towline.registry.parallel import each
-from towline.registry.referrers import is_attached_tag
 
 _TAG: Final[TypeAdapter[str]] = TypeAdapter(Tag)
 
@@ -46,11 +46,16 @@ class Poll:
 
         return await self._attempts.until_done(read)
 
-    async def tags(self, repository: Repository, *, listed: bool = False) -> list[tuple[str, Named]]:
+    async def tags(
+        self, repository: Repository, *, known: Mapping[str, str], listed: bool = False
+    ) -> list[tuple[str, Named]]:
         """Return what each tag of a repository points to, in the order of the tags.
 
-        Tags that only say what belongs to a digest are not among them, nor are those that vanish meanwhile. A
-        repository that the catalogue has ``listed`` and that is not found has no tags (any more).
+        Of a tag that still has its ``known`` digest it is that digest alone.
+
+        Each tag is one request without a body, unless the registry tells no digest that way. Tags that only say what
+        belongs to a digest are not among them, nor are those that vanish meanwhile. A repository that the catalogue has
+        ``listed`` and that is not found has no tags (any more).
 
         Raises:
             FailedError: they cannot be read, or are beyond the bounds.
@@ -65,7 +70,7 @@ class Poll:
                 raise
 
         async def look(tag: str) -> Named | None:
-            return await self._attempts.until_done(lambda: self._look_up(repository, tag))
+            return await self._attempts.until_done(lambda: self._look_up(repository, tag, known.get(tag)))
 
         names = await self._attempts.until_done(read)
         found = await each(names, look, at_a_time=limits.parallel_poll_count)
@@ -78,15 +83,15 @@ class Poll:
                 _TAG.validate_python(tag)
             except ValidationError:
                 raise ProtocolError(f"{repository} lists a tag that is none: {tag[:140]!r}") from None
-            if not is_attached_tag(tag):
+            if attached_to(tag) is None:
                 names.add(tag)
             if len(names) > limits.poll_tag_count:
                 raise TooLargeError(f"{repository} has more than {limits.poll_tag_count} tags")
         return sorted(names)
 
-    async def _look_up(self, repository: Repository, tag: str) -> Named | None:
+    async def _look_up(self, repository: Repository, tag: str, known: str | None) -> Named | None:
         try:
-            return await self._clients(repository.registry).look_up(repository.name, tag)
+            return await self._clients(repository.registry).look_up(repository.name, tag, known=known)
         except NotFoundError:
             return None
 

@@ -9,7 +9,7 @@ import pytest
 from agents.table import MemoryTable
 from schemas.catalogue import encode
 from schemas.descriptors import OCI_MANIFEST
-from schemas.events import ImageObserved, PollCompleted, PollFailed
+from schemas.events import ImageObserved, PollCompleted, PollFailed, TagsListed
 from schemas.facts import ImageInspected, InspectionFailed, SignatureVerified
 from schemas.references import Repository
 from streams.log import Append
@@ -23,6 +23,7 @@ from tests.unit.agents.harness import PARTITIONS
 from tests.unit.agents.observing import Scene, inspect, observing, poll
 from tests.unit.agents.transferring import Copies, ended, start, worker
 from towline import limits
+from towline.policy.contents import contents_of
 from towline.registry import push_image
 from towline.registry.signatures import load_key
 
@@ -84,7 +85,7 @@ async def test_a_poll_of_a_repository_tells_each_tag_and_then_that_it_is_complet
     await push_signatures(scene.client, DEV.name, images["1.0"])
     asked = poll(str(DEV))
     data = await scene.carried_out(asked)
-    assert data[:-1] == [
+    assert data[:-2] == [
         ImageObserved(
             repository=DEV,
             tag=tag,
@@ -96,7 +97,23 @@ async def test_a_poll_of_a_repository_tells_each_tag_and_then_that_it_is_complet
         )
         for tag, image in sorted(images.items())
     ]
-    assert data[-1] == PollCompleted(command_id=asked.id, source=asked.data.source, repository=DEV, tags=3)
+    assert data[-2:] == [
+        TagsListed(
+            command_id=asked.id,
+            repository=DEV,
+            cause="interval",
+            after=None,
+            until=None,
+            tags=("1.0", "1.1", "latest"),
+        ),
+        PollCompleted(
+            command_id=asked.id,
+            source=asked.data.source,
+            repository=DEV,
+            tags=3,
+            contents=contents_of({tag: image.digest for tag, image in images.items()}),
+        ),
+    ]
 
 
 async def test_a_poll_of_a_glob_completes_each_repository_and_then_itself(scene: Scene) -> None:
@@ -125,11 +142,11 @@ async def test_what_a_poll_tells_stands_in_the_partition_of_its_repository_and_b
         assert record.partition == home_partition(event, PARTITIONS)
     places = {}
     for event, record in zip(events, records, strict=True):
-        if isinstance(event.data, ImageObserved | PollCompleted) and event.data.repository:
+        if isinstance(event.data, ImageObserved | TagsListed | PollCompleted) and event.data.repository:
             places.setdefault(event.data.repository, []).append((record.offset, type(event.data)))
     assert len(places) == 3
     for seen in places.values():
-        assert [kind for _, kind in sorted(seen)] == [ImageObserved, ImageObserved, PollCompleted]
+        assert [kind for _, kind in sorted(seen)] == [ImageObserved, ImageObserved, TagsListed, PollCompleted]
 
 
 async def test_a_repository_that_is_not_there_fails_its_poll(scene: Scene) -> None:
@@ -159,7 +176,7 @@ async def test_a_tag_that_fails_for_a_while_does_not_begin_the_poll_anew(scene: 
     pushed = scene.faults.count("HEAD", "/manifests/")
     scene.faults.on("HEAD", r"/manifests/1\.1\?", Answer(429, {"retry-after": "1"}))
     data = await scene.carried_out(poll(str(DEV)))
-    assert len(data) == 4
+    assert [type(item) for item in data] == [ImageObserved] * 3 + [TagsListed, PollCompleted]
     assert scene.faults.count("HEAD", "/manifests/") - pushed == 4
     assert scene.faults.count("GET", "/tags/list") == 1
     assert scene.pauses == [1.0]

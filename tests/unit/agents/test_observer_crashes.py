@@ -9,7 +9,7 @@ from agents.observer import Observation
 from agents.table import MemoryTable
 from schemas.commands import InspectImage, PollRepository
 from schemas.envelope import Envelope
-from schemas.events import ImageObserved, PollCompleted
+from schemas.events import ImageObserved, PollCompleted, TagsListed
 from schemas.facts import ImageInspected
 from schemas.references import Frozen
 from tests.support.signing import Signer, payload_for, push_signatures
@@ -30,19 +30,20 @@ async def scene() -> AsyncIterator[Scene]:
 
 async def commands(scene: Scene) -> list[Envelope[Frozen]]:
     image = await push_image(scene.client, "dev/app", "1.0", [b"layer"])
-    await push_image(scene.client, "dev/app", "1.1", [b"other"])
-    await push_image(scene.client, "dev/tool", "1.0", [b"layer"])
-    made = [inspect("local/dev/app", image.digest), poll("local/dev/app"), poll("local/dev/*")]
+    for repository, tag in (("dev/app", "1.1"), ("dev/tool", "1.0"), ("qa/app", "1.0"), ("qa/app", "1.1")):
+        await push_image(scene.client, repository, tag, [b"other"])
+    made = [inspect("local/dev/app", image.digest), poll("local/qa/app"), poll("local/dev/*")]
     await scene.command(*made)
     return made
 
 
 async def assert_told_once_by_id(scene: Scene) -> None:
-    """One inspection; two tags, then three in two repositories, each with its completion."""
+    """One inspection; two tags, and three in two repositories, each with its listing and its completion."""
     data = {event.id: event.data for event in await scene.events()}
     kinds = [type(item) for item in data.values()]
     assert kinds.count(ImageInspected) == 1
     assert kinds.count(ImageObserved) == 2 + 3
+    assert kinds.count(TagsListed) == 1 + 2
     assert kinds.count(PollCompleted) == 1 + 3
 
 
@@ -97,7 +98,7 @@ async def test_a_command_that_is_carried_out_twice_tells_the_same_under_the_same
     image = await push_image(scene.client, "dev/app", "1.0", [b"layer"])
     await push_signatures(scene.client, "dev/app", image, key.sign(payload_for(image.digest)))
     look, ask = inspect("local/dev/app", image.digest), poll("local/dev/*")
-    assert [len(await told(scene, command)) for command in (look, ask)] == [2, 3]
+    assert [len(await told(scene, command)) for command in (look, ask)] == [2, 4]
     assert await told(scene, look) == await told(scene, look)
     first = await told(scene, ask)
     assert await told(scene, ask) == first

@@ -10,7 +10,7 @@ from agents.outcomes import end_id
 from schemas.canonical import content_id
 from schemas.commands import CopyImage, PollRepository
 from schemas.envelope import Envelope
-from schemas.events import ImageObserved, PollCompleted, PollFailed
+from schemas.events import ImageObserved, PollCompleted, PollFailed, TagsListed
 from schemas.facts import ImageInspected
 from schemas.instants import format_instant
 from schemas.references import Frozen, Repository
@@ -18,6 +18,7 @@ from tests.support.builders import policy, published
 from tests.support.faults import Hold
 from tests.unit.agents.harness import PARTITIONS, until
 from tests.unit.agents.observing import Scene, inspect, observing, poll
+from tests.unit.agents.transferring import start
 from tests.unit.policy.playing import Partition
 from towline.registry import push_image
 
@@ -36,33 +37,42 @@ def another(number: int) -> Envelope[PollRepository]:
     return replace(poll(str(DEV)), id=content_id("test", "poll", str(number)))
 
 
-async def test_a_second_poll_asks_once_for_each_tag_and_fetches_no_manifest(scene: Scene) -> None:
+async def test_the_next_poll_of_a_mirror_is_one_condition_for_each_tag_and_records_what_moved(scene: Scene) -> None:
     image = await push_image(scene.client, DEV.name, "0", [b"layer"])
-    tags = [str(number) for number in range(1, TAG_COUNT)]
-    for tag in tags:
-        await scene.client.put_manifest(DEV.name, tag, await scene.client.get_manifest(DEV.name, image.digest))
-    await scene.carried_out(another(1))
-    scene.faults.requests.clear()
-    moved = await push_image(scene.client, DEV.name, "7", [b"another layer"])
-    scene.faults.requests.clear()
-    await scene.carried_out(another(2))
-    assert scene.faults.count("HEAD", "/manifests/") == TAG_COUNT
-    assert scene.faults.count("GET", "/manifests/") == 0
-    assert scene.faults.count("GET", "/blobs/") == 0
-    # The observer tells everything that it sees; the core drops what it knows, and one moved tag copies one.
+    manifest = await scene.client.get_manifest(DEV.name, image.digest)
+    for number in range(1, TAG_COUNT):
+        await scene.client.put_manifest(DEV.name, str(number), manifest)
     partition = Partition(published(policy("all", str(DEV), "remote/app")))
-    copies: list[CopyImage] = []
-    second: list[Envelope[Frozen]] = []
-    for event in await scene.events():
-        if isinstance(event.data, ImageObserved) and event.data.command_id == another(2).id:
-            second.append(event)
-        else:
+    run = scene.observer()
+    await start(run)
+
+    async def asked(number: int) -> tuple[list[type[Frozen]], list[CopyImage]]:
+        """Return what one poll records, and the copies that follow from it."""
+        before = len(await scene.records())
+        scene.faults.requests.clear()
+        await scene.command(another(number))
+        await run.drain()
+        await scene.all_ended(another(number))
+        assert scene.faults.count("HEAD", "/manifests/") == TAG_COUNT
+        assert scene.faults.count("GET", "/manifests/|/blobs/") == 0
+        copies: list[CopyImage] = []
+        told = (await scene.events())[before:]
+        for event in told:
             partition.take(event)
-    assert len(second) == TAG_COUNT
-    for event in second:
-        partition.take(event)
-        copies += partition.copies
+            copies += partition.copies
+        return [type(event.data) for event in told], copies
+
+    recorded, copies = await asked(1)
+    assert recorded == [ImageObserved] * TAG_COUNT + [TagsListed, PollCompleted]
+    assert len(copies) == TAG_COUNT
+    assert await asked(2) == ([PollCompleted], [])
+    assert {it.headers["if-none-match"] for it in scene.faults.matching("HEAD", "/manifests/")} == {f'"{image.digest}"'}
+    moved = await push_image(scene.client, DEV.name, "7", [b"another layer"])
+    recorded, copies = await asked(3)
+    assert recorded == [ImageObserved, PollCompleted]
     assert [(copy.source.tag, copy.digest) for copy in copies] == [("7", moved.digest)]
+    await run.shell.close()
+    assert run.failures == []
 
 
 async def test_what_is_pushed_while_a_poll_is_under_way_is_newer_than_what_it_sees(scene: Scene) -> None:
