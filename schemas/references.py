@@ -52,9 +52,13 @@ MediaType = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
 class Frozen(BaseModel):
-    """What all models of the contract share: immutable, strict about names, nothing coerced."""
+    """What all models of the contract share: immutable, strict about names, nothing coerced.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    Each is made ready at its first use: most programs use few of them, and to make all ready takes longer than to copy
+    an image.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 class TextValue:
