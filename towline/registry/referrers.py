@@ -5,7 +5,6 @@ Three places know of them: the referrers listing (OCI distribution specification
 cosign made before both. All are asked; what the first two say is merged.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -25,18 +24,12 @@ SUFFIXES: Final = (SIGNATURE_SUFFIX, ".att", ".sbom")
 
 #: By the specification a fallback tag has no more of the digest than this, so that it is a tag.
 _TAG_HEX: Final = 64
-_ATTACHED_TAG: Final = re.compile(r"sha(256|512)-[a-f0-9]{64}(\.[a-z0-9]+)?")
 
 
 def fallback_tag(digest: str) -> str:
     """Return the tag of the index that lists the referrers of ``digest`` where the registry itself does not."""
     algorithm, _, digits = digest.partition(":")
     return f"{algorithm}-{digits[:_TAG_HEX]}"
-
-
-def is_attached_tag(tag: str) -> bool:
-    """Tell whether a tag only says what belongs to a digest, and is no name that people gave."""
-    return _ATTACHED_TAG.fullmatch(tag) is not None
 
 
 @dataclass(frozen=True, slots=True)

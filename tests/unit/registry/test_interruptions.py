@@ -33,10 +33,11 @@ from tests.support.pairs import Pair, pair_of_registries
 from tests.support.waiting import eventually
 from tests.unit.registry.copying import BLOB, MANIFEST, TAG, UPLOAD
 from towline import limits
+from towline.policy.arrival import attached_to
 from towline.registry import Attempts, TransferOutcome, carry_out, push_image
 from towline.registry.blobs import digest_of
 from towline.registry.images import push_blob
-from towline.registry.referrers import fallback_tag, is_attached_tag
+from towline.registry.referrers import fallback_tag
 
 #: Seeds of the quick suite, and how often each interrupts copies between the same two registries.
 SEED_COUNT = 40
@@ -116,7 +117,7 @@ class Tags(dict[str, str]):
 
     def __setitem__(self, tag: str, digest: str) -> None:
         super().__setitem__(tag, digest)
-        if not is_attached_tag(tag):
+        if attached_to(tag) is None:
             self.written.add((tag, digest))
             self.missing |= self._images.get(digest, frozenset()) - self._manifests.keys()
 
