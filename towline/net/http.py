@@ -5,6 +5,7 @@ from the environment (proxies, netrc, certificates), no redirect is followed, no
 """
 
 import ssl
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -27,7 +28,7 @@ USER_AGENT: Final = f"towline/{version('towline')}"
 #: larger costs memory per open blob.
 READ_BUFFER_BYTES: Final = 1024 * 1024
 
-#: Connections to one registry: eight transfers with four blobs each, with room for manifests.
+#: Connections to one registry, with TLS and without: eight transfers with four blobs each, with room for manifests.
 CONNECTION_COUNT: Final = 64
 
 #: An idle connection is kept for less time than common servers keep theirs, so that it is rarely closed under us.
@@ -60,6 +61,28 @@ class _Transport(AiohttpTransport):
         return response
 
 
+class _ByScheme(httpx.AsyncBaseTransport):
+    """Connections with TLS and others. Only who meets TLS reads what to trust, which takes a twentieth of a second."""
+
+    def __init__(self, context: Callable[[], ssl.SSLContext]) -> None:
+        self._context = context
+        self._secure: httpx.AsyncBaseTransport | None = None
+        # A context that trusts nobody: these connections never ask it.
+        self._plain = _connections(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.scheme != "https":
+            return await self._plain.handle_async_request(request)
+        if self._secure is None:
+            self._secure = _connections(self._context())
+        return await self._secure.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._plain.aclose()
+        if self._secure is not None:
+            await self._secure.aclose()
+
+
 #: What every request says.
 HEADERS: Final = {"user-agent": USER_AGENT, "accept-encoding": "identity"}
 
@@ -85,8 +108,15 @@ def open_transport(ca_file: Path | None = None, *, insecure: bool = False) -> ht
     Raises:
         SettingsError: ``ca_file`` is missing or holds no certificates.
     """
-    context = _trusting_context() if insecure else _tls_context(ca_file)
+    if insecure:
+        return _ByScheme(_trusting_context)
+    if ca_file is None:
+        return _ByScheme(_usual_authorities)
+    own = _own_authorities(ca_file)
+    return _ByScheme(lambda: own)
 
+
+def _connections(context: ssl.SSLContext) -> _Transport:
     def session() -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
@@ -119,7 +149,7 @@ def open_http(ca_file: Path | None = None, transport: httpx.AsyncBaseTransport |
 
 @cache
 def _usual_authorities() -> ssl.SSLContext:
-    """Return the one context for all who trust the usual ones: reading them takes a twentieth of a second."""
+    """Return the one context for all who trust the usual ones."""
     return httpx.create_ssl_context(trust_env=False)
 
 
@@ -130,9 +160,7 @@ def _trusting_context() -> ssl.SSLContext:
     return context
 
 
-def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    if ca_file is None:
-        return _usual_authorities()
+def _own_authorities(ca_file: Path) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=str(ca_file))
     except OSError as error:
