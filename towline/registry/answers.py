@@ -105,7 +105,7 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
         return limits.retry_after_seconds if len(text) > 9 else min(float(text), limits.retry_after_seconds)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

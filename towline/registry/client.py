@@ -13,7 +13,6 @@ import httpx
 from schemas.descriptors import DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor
 from towline import limits
 from towline.registry.answers import capped
-from towline.registry.auth import Scopes
 from towline.registry.blobs import digest_of, verified, verify_digest
 from towline.registry.download import body_from, whole
 from towline.registry.errors import (
@@ -33,6 +32,7 @@ from towline.registry.exchange import Exchange, next_location
 from towline.registry.manifests import Manifest, parse_manifest
 from towline.registry.pace import Sleep
 from towline.registry.pages import members, names, pages
+from towline.registry.tokens import Scopes
 from towline.settings import RegistrySettings
 
 #: Registries answer 404 to a type that the client does not name, so all known ones are, and then any.

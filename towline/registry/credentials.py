@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,10 +19,23 @@ from towline.errors import SettingsError
 from towline.registry.errors import UnreachableError
 from towline.settings import RegistrySettings, docker_config_file, read_credential
 
-UserAndPassword = tuple[str, str]
 
-Credential = Callable[[], Awaitable[UserAndPassword | None]]
-"""Reads user name and password at the time of use; None: anonymous."""
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who we are at a registry."""
+
+    user: str
+    secret: str = field(repr=False)
+    #: The secret is no password but a refresh token, for the registry's token service alone (docker: identity token).
+    is_identity_token: bool = False
+
+    def basic(self) -> str:
+        """Return it as a header of basic authentication (RFC 7617)."""
+        return "Basic " + base64.b64encode(f"{self.user}:{self.secret}".encode()).decode("ascii")
+
+
+Credential = Callable[[], Awaitable[Login | None]]
+"""Reads who we are at the time of use; None: anonymous."""
 
 #: Under this name docker keeps the login of its own hub, whatever host it pulls from.
 _HUB_KEY: Final = "https://index.docker.io/v1/"
@@ -30,7 +44,7 @@ _HUB_HOSTS: Final = frozenset({"registry-1.docker.io", "index.docker.io", "docke
 _HELPER_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 #: What helpers say, with exit code 1, when they have nothing for a host.
 _NOTHING: Final = b"credentials not found"
-#: The user name by which helpers mark an identity token, which is no password.
+#: The user name by which helpers mark an identity token.
 _IDENTITY_TOKEN_USER: Final = "<token>"  # noqa: S105 - a marker, no secret
 
 
@@ -39,10 +53,10 @@ def credential_of(settings: RegistrySettings) -> Credential:
     if settings.credentials == "docker":
         return DockerLogin(httpx.URL(settings.url))
 
-    async def read() -> UserAndPassword | None:
+    async def read() -> Login | None:
         if settings.username is None or settings.password is None:
             return None
-        return settings.username, read_credential(settings.password)
+        return Login(settings.username, read_credential(settings.password))
 
     return read
 
@@ -60,11 +74,11 @@ class DockerLogin:
             self._names.insert(0, _HUB_KEY)
         self._clock = clock
         self._lock = asyncio.Lock()
-        self._kept: UserAndPassword | None = None
+        self._kept: Login | None = None
         self._kept_until = 0.0
 
-    async def __call__(self) -> UserAndPassword | None:
-        """Return user name and password, or None when docker knows none.
+    async def __call__(self) -> Login | None:
+        """Return the login, or None when docker knows none.
 
         Raises:
             SettingsError: the file or a helper cannot be used.
@@ -76,7 +90,7 @@ class DockerLogin:
                 self._kept_until = self._clock() + limits.docker_login_seconds
             return self._kept
 
-    async def _read(self, file: Path) -> UserAndPassword | None:
+    async def _read(self, file: Path) -> Login | None:
         document = _document(file)
         helpers, logins = _members(document, "credHelpers", file), _members(document, "auths", file)
         own = next((helpers[name] for name in self._names if name in helpers), None)
@@ -107,19 +121,25 @@ def _members(document: dict[str, Any], member: str, file: Path) -> dict[str, Any
     return found
 
 
-def _login(entry: Any, file: Path) -> UserAndPassword | None:
-    if not isinstance(entry, dict) or entry.get("identitytoken"):
-        raise SettingsError(f"docker's {file} holds a login of a kind that cannot be used, such as an identity token")
+def _login(entry: Any, file: Path) -> Login | None:
+    unreadable = SettingsError(f"docker's {file} holds a login that cannot be read")
+    if not isinstance(entry, dict):
+        raise unreadable
     try:
         text = base64.b64decode(entry.get("auth") or "", validate=True).decode()
     except (binascii.Error, ValueError, TypeError):
-        raise SettingsError(f"docker's {file} holds a login that cannot be read") from None
+        raise unreadable from None
     user, colon, password = text.partition(":")
+    token = entry.get("identitytoken") or ""
+    if not isinstance(token, str):
+        raise unreadable
+    if token:
+        return Login(user, token, is_identity_token=True)
     # An empty entry stands for a login that a helper has.
-    return (user, password) if colon else None
+    return Login(user, password) if colon else None
 
 
-async def _ask(helper: Any, server: str) -> UserAndPassword | None:
+async def _ask(helper: Any, server: str) -> Login | None:
     """Ask a credential helper (protocol of docker-credential-helpers); what it prints is in no text of ours."""
     if not isinstance(helper, str) or _HELPER_NAME.fullmatch(helper) is None:
         raise SettingsError("docker's config.json names a credential helper that cannot be one")
@@ -139,9 +159,9 @@ async def _ask(helper: Any, server: str) -> UserAndPassword | None:
         user, secret = document["Username"], document["Secret"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         raise SettingsError(f"{program} gave something that is no login") from None
-    if not isinstance(user, str) or not isinstance(secret, str) or user == _IDENTITY_TOKEN_USER:
-        raise SettingsError(f"{program} gave a login of a kind that cannot be used, such as an identity token")
-    return user, secret
+    if not isinstance(user, str) or not isinstance(secret, str):
+        raise SettingsError(f"{program} gave something that is no login")
+    return Login(user, secret, is_identity_token=user == _IDENTITY_TOKEN_USER)
 
 
 async def _run(program: str, given: bytes) -> tuple[int, bytes]:

@@ -9,11 +9,14 @@ from typing import Final
 import httpx
 
 from towline.net.http import EXTENSIONS, HEADERS, TRANSPORT_ERRORS, open_http, open_transport
+from towline.registry.addresses import address_at
 from towline.registry.answers import connection_error, error_of
-from towline.registry.auth import Authority, Scopes, parse_challenges
+from towline.registry.auth import Authority
+from towline.registry.challenges import parse_challenges
 from towline.registry.credentials import credential_of
 from towline.registry.errors import ProtocolError, RedirectRefusedError
 from towline.registry.pace import Pace, Sleep
+from towline.registry.tokens import Scopes
 from towline.settings import RegistrySettings
 
 #: Redirects of one read. Registries use one (to their storage); more than a few is a loop.
@@ -162,16 +165,9 @@ def next_location(response: httpx.Response, what: str) -> httpx.URL:
 
     Raises:
         ProtocolError: there is none, or it is no HTTP address.
-        RedirectRefusedError: it leads from HTTPS to plain HTTP.
+        RedirectRefusedError: it must not be followed.
     """
-    here = response.url
-    try:
-        target = here.join(response.headers["location"])
-    except (KeyError, httpx.InvalidURL):
-        raise ProtocolError(f"{what}: no usable Location", url=str(here), status=response.status_code) from None
-    if target.scheme not in {"http", "https"} or not target.host:
-        raise ProtocolError(f"{what}: the Location is no HTTP address", url=str(here), status=response.status_code)
-    if here.scheme == "https" and target.scheme != "https":
-        raise RedirectRefusedError(f"{what}: from HTTPS to plain HTTP", url=str(target), status=response.status_code)
-    # User information in a Location would become an Authorization header that nobody gave us.
-    return target.copy_with(username="", password="") if target.userinfo else target
+    status, location = response.status_code, response.headers.get("location")
+    if location is None:
+        raise ProtocolError(f"{what}: no Location", url=str(response.url), status=status)
+    return address_at(response.url, location, what, status=status)

@@ -8,10 +8,11 @@ from typing import Any, Final
 import httpx
 import orjson
 
+from towline.registry.addresses import address_at
 from towline.registry.answers import capped
-from towline.registry.auth import Scopes
 from towline.registry.errors import ProtocolError, RedirectRefusedError, TooLargeError
 from towline.registry.exchange import Exchange
+from towline.registry.tokens import Scopes
 
 #: Pages of one listing. Registries send 50 to 1000 entries a page; beyond this something is wrong.
 PAGE_COUNT: Final = 1000
@@ -85,11 +86,8 @@ def _next_page(response: httpx.Response, what: str) -> httpx.URL | None:
     link = _NEXT_LINK.search(response.headers.get("link", ""))
     if link is None:
         return None
-    try:
-        url = response.url.join(link[1])
-    except httpx.InvalidURL:
-        raise ProtocolError(f"{what}: the next page has no usable address") from None
     here = response.url
+    url = address_at(here, link[1], what)
     if (url.scheme, url.host, url.port) != (here.scheme, here.host, here.port):
         raise RedirectRefusedError(f"{what}: the next page is at another host", url=str(url))
     return url

@@ -16,9 +16,10 @@ from streams.serving import serving
 from tests.support.faults import Alter, Answer, Answered, Faults
 from tests.support.tokens import TokenService
 from towline.registry import Registries, RegistryClient, push_image
-from towline.registry.auth import is_same_site, parse_challenges
 from towline.registry.blobs import digest_of
+from towline.registry.challenges import parse_challenges
 from towline.registry.errors import RedirectRefusedError, RegistryError, UnauthorisedError
+from towline.registry.tokens import is_same_site
 from towline.settings import RegistrySettings
 
 CANARY = "canary-4711"

@@ -3,8 +3,6 @@
 import asyncio
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 
 import httpx
 import pytest
@@ -78,7 +76,7 @@ def answer(status: int, headers: Mapping[str, str]) -> httpx.Response:
     [
         (429, {"retry-after": "7"}, "GET", 7.0),
         (429, {"retry-after": "7"}, "HEAD", 7.0),
-        (429, {"retry-after": format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True)}, "GET", 60.0),
+        (429, {"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, "GET", 60.0),
         (429, {}, "GET", 0.0),
         (503, {"retry-after": "7"}, "GET", 0.0),
         (200, {"ratelimit-remaining": "0;w=21600"}, "GET", 60.0),
