@@ -1,8 +1,7 @@
-"""The same promises on the registry inside the process and on CNCF distribution."""
+"""The same promises on the registry inside the process and on real ones."""
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 import pytest
 
@@ -10,9 +9,6 @@ from schemas.descriptors import OCI_INDEX, OCI_MANIFEST, Descriptor
 from schemas.events import TransferCompleted, TransferSkipped
 from schemas.patterns import SourcePattern
 from schemas.references import Repository
-from streams.local_registry import LocalRegistry
-from streams.serving import serving
-from tests.support.distribution import distribution
 from tests.support.images import (
     assert_complete,
     copy_command,
@@ -24,32 +20,19 @@ from tests.support.images import (
     push_platforms,
     push_referrer,
 )
+from tests.support.registries import Contract
 from towline.failpoints import Failpoints
-from towline.registry import CopyEngine, Registries, RegistryClient, carry_out, push_image
+from towline.registry import CopyEngine, carry_out, push_image
 from towline.registry.access import check_access
 from towline.registry.blobs import digest_of
-from towline.registry.errors import ContentMissingError, DigestMismatchError, NotFoundError
+from towline.registry.errors import (
+    ContentMissingError,
+    DigestMismatchError,
+    NotFoundError,
+)
 from towline.registry.images import push_blob, push_manifest
 from towline.registry.inspect import inspect_image
 from towline.registry.referrers import fallback_tag, find_attached
-from towline.settings import RegistrySettings
-
-
-@dataclass
-class Contract:
-    client: RegistryClient
-    registries: Registries
-
-
-@pytest.fixture(params=["local", pytest.param("distribution", marks=pytest.mark.distribution)])
-async def registry(request: pytest.FixtureRequest) -> AsyncIterator[Contract]:
-    if request.param == "local":
-        async with serving(LocalRegistry()) as url, Registries({"one": RegistrySettings(url=url)}) as registries:
-            yield Contract(registries("one"), registries)
-    else:
-        with distribution() as url:
-            async with Registries({"one": RegistrySettings(url=url)}) as registries:
-                yield Contract(registries("one"), registries)
 
 
 async def test_a_pushed_image_is_found_by_its_tag_and_read_back_byte_for_byte(registry: Contract) -> None:
@@ -84,6 +67,7 @@ async def test_what_is_not_there_is_not_found(registry: Contract) -> None:
 
 
 async def test_a_blob_is_in_the_repositories_that_it_was_pushed_or_mounted_to(registry: Contract) -> None:
+    registry.needs("mount", "blobs of each repository")
     blob = await push_blob(registry.client, "team/app", b"content", "a/b")
     assert await registry.client.has_blob("team/app", blob.digest)
     assert not await registry.client.has_blob("team/other", blob.digest)
@@ -92,12 +76,14 @@ async def test_a_blob_is_in_the_repositories_that_it_was_pushed_or_mounted_to(re
 
 
 async def test_a_mount_of_what_is_not_there_opens_an_upload(registry: Contract) -> None:
+    registry.needs("giving up an upload")
     upload = await registry.client.mount_blob("team/other", digest_of(b"never pushed"), "team/app")
     assert upload is not None
     await registry.client.cancel_upload(upload)
 
 
 async def test_an_upload_that_was_given_up_is_not_known_any_more(registry: Contract) -> None:
+    registry.needs("giving up an upload")
     upload = await registry.client.start_upload("team/app")
     await registry.client.cancel_upload(upload)
     with pytest.raises(NotFoundError):
@@ -116,6 +102,7 @@ async def test_a_registry_refuses_a_blob_that_does_not_hash_to_its_digest(regist
 
 
 async def test_a_registry_refuses_a_manifest_before_its_content(registry: Contract) -> None:
+    registry.needs("check of what a manifest names")
     absent = Descriptor(media_type="application/x.layer", digest=digest_of(b"never pushed"), size=12)
     with pytest.raises(ContentMissingError):
         await push_manifest_of(registry.client, "team/app", "1.0", [absent])
@@ -174,6 +161,7 @@ async def test_an_inspection_says_the_same_of_the_same_image(registry: Contract)
 
 
 async def test_a_check_of_access_leaves_nothing(registry: Contract) -> None:
+    registry.needs("uploads that leave nothing")
     await push_image(registry.client, "dev/app", "1.0", [b"layer"])
     sources = [SourcePattern.parse("one/dev/app"), SourcePattern.parse("one/dev/*")]
     found = await check_access(registry.registries, sources, [Repository.parse("one/qa/app")])
@@ -192,6 +180,7 @@ async def test_odd_spacing_and_member_order_survive(registry: Contract) -> None:
 
 @pytest.mark.parametrize("shape", ["image", "index", "nested index", "docker index"])
 async def test_a_promotion_within_the_registry_moves_no_blob_bytes(registry: Contract, shape: str) -> None:
+    registry.needs("mount")
     client = registry.client
     match shape:
         case "image":
