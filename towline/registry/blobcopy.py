@@ -103,8 +103,9 @@ class BlobCopier:
             if not ours or self._known.has(self._to, blob.digest):
                 fates.record(blob, "skipped")
                 return
-            fates.record(blob, await self._bring(blob))
-            self._known.note(self._to, blob.digest)
+            fate = await self._bring(blob)
+            fates.record(blob, fate)
+            self._note(blob, fate)
 
     async def _bring(self, blob: Descriptor) -> Fate:
         if self._origin(blob) is None:
@@ -112,14 +113,20 @@ class BlobCopier:
             async with self._flights.join((self._to.registry, blob.digest)) as ours:
                 if ours:
                     return await self._bring_first(blob)
+        if (origin := self._origin(blob)) is None:
+            return await self._bring_first(blob)
         # A mount costs as much as the question whether the blob is there already, and answers it as well.
-        return await self._send(blob, self._origin(blob))
+        return await self._send(blob, origin)
 
     async def _bring_first(self, blob: Descriptor) -> Fate:
         is_there = await self._target.has_blob(self._to.name, blob.digest, push=True)
         fate: Fate = "skipped" if is_there else await self._send(blob, None)
-        self._known.note(self._to, blob.digest)
+        self._note(blob, fate)
         return fate
+
+    def _note(self, blob: Descriptor, fate: Fate) -> None:
+        # What was there already shows nothing of what the source has.
+        self._known.note(self._to, blob.digest, source=None if fate == "skipped" else self._from.registry)
 
     async def _send(self, blob: Descriptor, origin: str | None) -> Fate:
         try:
@@ -145,7 +152,7 @@ class BlobCopier:
         """Return a repository of the target's registry from which the blob can be mounted."""
         if self._from.registry == self._to.registry:
             return self._from.name
-        return self._known.origin(self._to.registry, blob.digest)
+        return self._known.origin(self._to.registry, blob.digest, source=self._from.registry)
 
     async def _open(self, blob: Descriptor, origin: str | None) -> Upload | None:
         if origin is not None:

@@ -3,9 +3,16 @@
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from schemas.references import Repository
 from towline import limits
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    until: float
+    source: str | None
 
 
 class KnownBlobs:
@@ -17,16 +24,17 @@ class KnownBlobs:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        #: By registry and digest, from the name of a repository to the time until which it is believed.
-        self._places: OrderedDict[tuple[str, str], dict[str, float]] = OrderedDict()
+        #: By registry and digest, from the name of a repository to what is known.
+        self._places: OrderedDict[tuple[str, str], dict[str, _Known]] = OrderedDict()
 
-    def note(self, repository: Repository, digest: str) -> None:
-        """Remember that a repository has a blob."""
+    def note(self, repository: Repository, digest: str, *, source: str | None = None) -> None:
+        """Remember that a repository has a blob; ``source`` is the registry that gave it the bytes, if we saw that."""
         key = (repository.registry, digest)
         places = self._places.setdefault(key, {})
         self._places.move_to_end(key)
-        places.pop(repository.name, None)
-        places[repository.name] = self._clock() + limits.known_blob_seconds
+        before = places.pop(repository.name, None)
+        given_by = source if source is not None or before is None else before.source
+        places[repository.name] = _Known(self._clock() + limits.known_blob_seconds, given_by)
         while len(places) > limits.known_blob_place_count:
             del places[next(iter(places))]
         while len(self._places) > limits.known_blob_count:
@@ -34,14 +42,19 @@ class KnownBlobs:
 
     def has(self, repository: Repository, digest: str) -> bool:
         """Tell whether a repository is known to have a blob."""
-        places = self._places.get((repository.registry, digest), {})
-        return places.get(repository.name, 0.0) > self._clock()
+        known = self._places.get((repository.registry, digest), {}).get(repository.name)
+        return known is not None and known.until > self._clock()
 
-    def origin(self, registry: str, digest: str) -> str | None:
-        """Return the repository of a registry that was last known to have a blob."""
-        places = self._places.get((registry, digest), {})
-        name = next(reversed(places), None)
-        return name if name is not None and places[name] > self._clock() else None
+    def origin(self, registry: str, digest: str, *, source: str) -> str | None:
+        """Return the repository of a registry that last got a blob from registry ``source``.
+
+        Whoever names a digest does not prove to have its content: without this, a source could name what only some
+        repository of the target has, and have it mounted to where others can read it (CVE-2024-39897).
+        """
+        places, now = self._places.get((registry, digest), {}), self._clock()
+        return next(
+            (name for name in reversed(places) if places[name].source == source and places[name].until > now), None
+        )
 
     def forget(self, repository: Repository, digest: str) -> None:
         """Know no more whether a repository has a blob."""

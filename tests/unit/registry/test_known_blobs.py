@@ -4,16 +4,18 @@ import asyncio
 
 import pytest
 
+from schemas.descriptors import Descriptor
 from schemas.events import TransferCompleted
 from schemas.references import Repository
+from streams.local_registry.store import StoredRepository
 from tests.support.faults import Answer, Hold
-from tests.support.images import assert_complete, copy_command
+from tests.support.images import assert_complete, copy_command, push_manifest_of
 from tests.support.pairs import Pair
 from tests.unit.registry.copying import WRITE
 from towline import limits
 from towline.registry import CopyReport, push_image
 from towline.registry.blobs import digest_of
-from towline.registry.errors import DeniedError
+from towline.registry.errors import DeniedError, SourceGoneError
 from towline.registry.known import KnownBlobs
 
 ONE, OTHER = Repository.parse("target/qa/one"), Repository.parse("target/qa/other")
@@ -23,24 +25,34 @@ SHARED = digest_of(b"shared layer")
 def test_what_was_seen_is_believed_for_a_while() -> None:
     now = 0.0
     known = KnownBlobs(lambda: now)
-    known.note(ONE, "a")
+    known.note(ONE, "a", source="source")
     assert known.has(ONE, "a")
-    assert known.origin("target", "a") == "qa/one"
+    assert known.origin("target", "a", source="source") == "qa/one"
     now = limits.known_blob_seconds
     assert not known.has(ONE, "a")
-    assert known.origin("target", "a") is None
+    assert known.origin("target", "a", source="source") is None
 
 
 def test_what_is_known_of_one_place_is_not_taken_for_another() -> None:
     known = KnownBlobs()
-    known.note(ONE, "a")
+    known.note(ONE, "a", source="source")
     assert not known.has(OTHER, "a")
     assert not known.has(ONE, "b")
-    assert known.origin("source", "a") is None
-    known.note(OTHER, "a")
-    assert known.origin("target", "a") == "qa/other"
+    assert known.origin("source", "a", source="source") is None
+    known.note(OTHER, "a", source="source")
+    assert known.origin("target", "a", source="source") == "qa/other"
     known.forget(OTHER, "a")
-    assert known.origin("target", "a") == "qa/one"
+    assert known.origin("target", "a", source="source") == "qa/one"
+
+
+def test_a_blob_is_mounted_only_for_a_source_that_gave_its_bytes_before() -> None:
+    known = KnownBlobs()
+    known.note(ONE, "a")
+    assert known.origin("target", "a", source="source") is None
+    known.note(ONE, "a", source="source")
+    known.note(ONE, "a")  # found there again, which takes nothing back
+    assert known.origin("target", "a", source="source") == "qa/one"
+    assert known.origin("target", "a", source="elsewhere") is None
 
 
 def test_no_more_is_remembered_than_the_bounds_and_what_was_used_last_stays(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,6 +85,23 @@ async def test_a_mirrored_blob_is_mounted_from_another_repository_that_has_it(pa
     assert (report.blobs_mounted, report.blobs_copied) == (1, 2)
     assert pair.source_faults.count("GET", SHARED) == 1
     await assert_complete(pair.target_client, "qa/other", other.digest)
+
+
+async def test_a_source_that_only_names_a_blob_does_not_get_it_from_another_repository_of_the_target(
+    pair: Pair,
+) -> None:
+    secret = await push_image(pair.target_client, "secret/app", "1.0", [b"only here"])
+    engine = pair.engine()
+    # Within the target, so that the engine knows where the blob is.
+    await engine.copy(copy_command("target/secret/app:1.0", secret.digest, "target/secret/copy:1.0"))
+    layer = Descriptor(media_type="a/b", digest=digest_of(b"only here"), size=9)
+    repository = pair.source.store.repositories.setdefault("dev/app", StoredRepository())
+    repository.blobs.add(layer.digest)  # as a registry does that takes a manifest without its content
+    thief = await push_manifest_of(pair.source_client, "dev/app", "1.0", [layer])
+    repository.blobs.discard(layer.digest)
+    with pytest.raises(SourceGoneError):
+        await engine.copy(pair.command(thief))
+    assert layer.digest not in pair.target.store.repositories["qa/app"].blobs
 
 
 async def test_a_place_that_has_the_blob_no_more_does_not_stop_the_copy(pair: Pair) -> None:
