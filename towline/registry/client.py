@@ -12,6 +12,7 @@ import httpx
 
 from schemas.descriptors import DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor
 from towline import limits
+from towline.net.redact import redact_url
 from towline.registry.answers import capped
 from towline.registry.blobs import digest_of, verified, verify_digest
 from towline.registry.download import body_from, whole
@@ -26,6 +27,7 @@ from towline.registry.errors import (
     TagImmutableError,
     TooLargeError,
     UnauthorisedError,
+    UnsupportedManifestError,
     UploadLostError,
 )
 from towline.registry.exchange import Exchange, next_location
@@ -41,6 +43,8 @@ MANIFEST_ACCEPT: Final = ", ".join([OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DO
 _DIGEST = re.compile(r"sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}")
 #: Up to some petabytes; a number beyond is no size.
 _SIZE = re.compile(r"[0-9]{1,15}")
+#: A session that is unknown, and one whose state is not what the address says.
+_LOST_UPLOAD_CODES: Final = frozenset({"BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"})
 #: Words by which registries refuse to move a tag under a status that also means other things.
 _IMMUTABLE_WORDS = re.compile(r"immutable|overwrit|already exists|TAG_LOCKED", re.IGNORECASE)
 
@@ -71,7 +75,7 @@ class RegistryClient:
 
     def __init__(self, name: str, settings: RegistrySettings, *, sleep: Sleep = asyncio.sleep) -> None:
         self.name = name
-        self._exchange = Exchange(settings, sleep=sleep)
+        self._exchange = Exchange(name, settings, sleep=sleep)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -151,6 +155,7 @@ class RegistryClient:
         Raises:
             TagImmutableError: the tag exists and may not be moved.
             ContentMissingError: the registry misses something that the manifest names.
+            UnsupportedManifestError: the registry takes no layers that are kept elsewhere.
         """
         what = f"{self.name}: write {repository}:{reference}"
         try:
@@ -168,6 +173,10 @@ class RegistryClient:
         except RegistryError as error:
             if ":" not in reference and _is_immutable_tag(error):
                 raise TagImmutableError(str(error), status=error.status, codes=error.codes) from error
+            # distribution says so of layers that are kept elsewhere without an address that it likes.
+            if error.status == 500 and "UNKNOWN" in error.codes and manifest.names_foreign_layers():
+                reason = f"{what}: the registry does not take layers that are kept elsewhere"
+                raise UnsupportedManifestError(reason, status=error.status, codes=error.codes) from error
             raise
 
     async def has_blob(self, repository: str, digest: str, *, push: bool = False) -> bool:
@@ -233,8 +242,16 @@ class RegistryClient:
             return await self.start_upload(repository)
 
     async def start_upload(self, repository: str) -> Upload:
-        """Open an upload session."""
-        upload = await self._start(repository, _scopes(repository, push=True), {})
+        """Open an upload session.
+
+        Raises:
+            NotFoundError: there is no such repository, and the registry makes none by itself.
+        """
+        try:
+            upload = await self._start(repository, _scopes(repository, push=True), {})
+        except NotFoundError as error:
+            what = f"{self.name} has no repository {repository} and makes none by itself: create it there"
+            raise NotFoundError(what, status=error.status, codes=error.codes, words=error.words) from error
         if upload is None:
             raise ProtocolError(f"{self.name}: 201 to an upload in {repository} that has not begun")
         return upload
@@ -270,7 +287,8 @@ class RegistryClient:
             ) as response:
                 _compare_claim(response, blob.digest, what)
         except RegistryError as error:
-            if error.status in {404, 416} and error.url is not None and "/uploads/" in error.url:
+            # Not what the source answered while it was read, which comes through here.
+            if error.url == redact_url(str(location)) and _is_lost_upload(error):
                 raise UploadLostError(str(error), status=error.status, codes=error.codes) from error
             raise
 
@@ -385,6 +403,10 @@ def _compare_claim(response: httpx.Response, digest: str, what: str) -> None:
 def _media_type(response: httpx.Response) -> str | None:
     said = str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
     return said if 0 < len(said) <= 256 else None
+
+
+def _is_lost_upload(error: RegistryError) -> bool:
+    return error.status in {404, 416} or not _LOST_UPLOAD_CODES.isdisjoint(error.codes)
 
 
 def _is_immutable_tag(error: RegistryError) -> bool:

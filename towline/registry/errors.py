@@ -17,6 +17,7 @@
     +- TagImmutableError         target-immutable                   the registry does not let the tag be moved
     +- TargetExistsError         target-exists                      the policy does not let the tag be moved
     +- TagMovedError             tag-moved                          somebody else moved the tag after us
+    +- NotWrittenError           not-written            retryable   said to be written, and does not show
     +- TooLargeError             too-large                          beyond a bound of ours, or the registry's
     +- UnsupportedManifestError  unsupported-manifest               docker schema 1, or no manifest at all
     +- PlatformMissingError      platform-missing                   the index has none of the wanted platforms
@@ -50,6 +51,7 @@ Cause = Literal[
     "target-immutable",
     "target-exists",
     "tag-moved",
+    "not-written",
     "too-large",
     "unsupported-manifest",
     "platform-missing",
@@ -184,6 +186,13 @@ class TagMovedError(RegistryError):
     """The tag was written, and then pointed to something else: another writer came after us."""
 
     cause = "tag-moved"
+
+
+class NotWrittenError(RegistryError):
+    """The registry said that the tag is written, and does not show it."""
+
+    cause = "not-written"
+    retryable = True
 
 
 class TooLargeError(RegistryError):

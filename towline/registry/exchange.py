@@ -15,6 +15,7 @@ from towline.registry.auth import Authority
 from towline.registry.challenges import parse_challenges
 from towline.registry.credentials import credential_of
 from towline.registry.errors import ProtocolError, RedirectRefusedError
+from towline.registry.notices import Notices
 from towline.registry.pace import Pace, Sleep
 from towline.registry.tokens import Scopes
 from towline.settings import RegistrySettings
@@ -61,12 +62,13 @@ class _Outgoing:
 class Exchange:
     """Requests to one registry. Its credentials go to its own scheme, host and port, and nowhere else."""
 
-    def __init__(self, settings: RegistrySettings, *, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(self, name: str, settings: RegistrySettings, *, sleep: Sleep = asyncio.sleep) -> None:
         self._transport = open_transport(settings.ca_file, insecure=settings.insecure)
         self._http = open_http(transport=self._transport)
         self.origin = httpx.URL(settings.url)
         self._root = settings.url
         self.pace = Pace(settings.limits, sleep=sleep)
+        self._notices = Notices(name)
         self._authority = Authority(self._http, self.origin, credential_of(settings))
 
     async def aclose(self) -> None:
@@ -124,6 +126,7 @@ class Exchange:
         await self.pace.turn(call.method)
         response = await self._with_access(call)
         self.pace.learn(response)
+        self._notices.note(response)
         return response
 
     async def _with_access(self, call: _Call) -> httpx.Response:

@@ -40,6 +40,11 @@ class Manifest:
         """Return the JSON object; read anew each time, because most manifests are only passed on."""
         return _read_object(self.content, self.digest)
 
+    def names_foreign_layers(self) -> bool:
+        """Tell whether it names layers that registries do not hold."""
+        layers = self.document().get("layers")
+        return any(layer.get("mediaType") in FOREIGN_TYPES for layer in layers or () if isinstance(layer, dict))
+
 
 def parse_manifest(content: bytes, digest: str, content_type: str) -> Manifest:
     """Read a manifest or index; ``content_type`` is what the registry said, the document's own media type wins.

@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from schemas.commands import CopyImage
+from towline.registry.blobs import digest_of
 from towline.registry.client import RegistryClient
-from towline.registry.errors import NotFoundError, TagImmutableError, TagMovedError, TargetExistsError
+from towline.registry.errors import NotFoundError, NotWrittenError, TagImmutableError, TagMovedError, TargetExistsError
 from towline.registry.manifests import Manifest
 from towline.registry.progress import CopyProgress
 
@@ -95,6 +96,7 @@ class TargetTag:
 
         Raises:
             TagMovedError: it points to something else.
+            NotWrittenError: it does not show within the time that registries on object stores may need.
         """
         await self._verify(self._command.target.tag, self._command.digest, before=self._progress.previous_digest)
 
@@ -106,11 +108,20 @@ class TargetTag:
                 break
             await self._sleep(pause)
             found = await self._digest_of(tag)
+        if found is None:
+            raise NotWrittenError(f"{self._command.target.repository}:{tag} was written as {digest} and is not there")
         if found != digest:
             raise TagMovedError(f"{self._command.target.repository}:{tag} was written as {digest} and now is {found}")
 
     async def _digest_of(self, tag: str) -> str | None:
+        wanted = self._command.digest
+        algorithm = wanted.partition(":")[0]
         try:
-            return await self._target.resolve(self._name, tag, push=True)
+            found = await self._target.resolve(self._name, tag, push=True)
+            if found.startswith(f"{algorithm}:"):
+                return found
+            # It names what it has by an algorithm of its own; only the content tells whether it is the same.
+            content = (await self._target.get_manifest(self._name, found, push=True)).content
         except NotFoundError:
             return None
+        return wanted if digest_of(content, algorithm) == wanted else found
