@@ -4,7 +4,8 @@ import asyncio
 import importlib.metadata
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final
 
@@ -22,8 +23,11 @@ from agents.ticker import tick_forever
 from agents.transferrer import make_transferrer
 from streams.kafka_log import KafkaLog
 from streams.logging import configure_logging
+from streams.metrics import CountedLog, Metrics, metrics_app
 from streams.provision import require_topics
+from streams.serving import serving
 from streams.topics import EVENTS
+from streams.workers import ROLES
 from towline.errors import InfrastructureError, MisuseError, SettingsError
 from towline.failpoints import Failpoints
 from towline.policy.publish import PROPOSAL_PARTITION
@@ -61,7 +65,7 @@ def _refuse_foreign_packages() -> None:
             raise SettingsError(f"package {package!r} also comes from {', '.join(sorted(others))}: uninstall it")
 
 
-async def _evaluate(settings: Settings, log: KafkaLog, failure: _Failure) -> None:
+async def _evaluate(settings: Settings, log: KafkaLog, metrics: Metrics, failure: _Failure) -> None:
     partitions = await log.partitions(EVENTS)
     failpoints = Failpoints(settings.failpoints)
     app = make_app("towline-evaluate", settings, partitions)
@@ -69,7 +73,7 @@ async def _evaluate(settings: Settings, log: KafkaLog, failure: _Failure) -> Non
     def shell_of(handler: Evaluator | Intake, table: FaustTable) -> Shell:
         return Shell(handler, table, log, failpoints, failure)
 
-    evaluator, intake = Evaluator(partitions), Intake()
+    evaluator, intake = Evaluator(partitions, metrics), Intake()
     shells = {
         handler.topic: attach(
             app, Attachment(handler.name, handler.topic, table, partial(shell_of, handler)), log, partitions
@@ -88,7 +92,7 @@ async def _evaluate(settings: Settings, log: KafkaLog, failure: _Failure) -> Non
         await asyncio.gather(ticker, return_exceptions=True)
 
 
-async def _transfer(settings: Settings, log: KafkaLog, failure: _Failure) -> None:
+async def _transfer(settings: Settings, log: KafkaLog, _: Metrics, failure: _Failure) -> None:
     failpoints = Failpoints(settings.failpoints)
     async with Registries(settings.registries) as registries:
         engine = CopyEngine(registries, failpoints)
@@ -98,7 +102,7 @@ async def _transfer(settings: Settings, log: KafkaLog, failure: _Failure) -> Non
         await _run_commands(settings, log, failure, transferrer, app_id="towline-transfer", table_name="transfers")
 
 
-async def _observe(settings: Settings, log: KafkaLog, failure: _Failure) -> None:
+async def _observe(settings: Settings, log: KafkaLog, _: Metrics, failure: _Failure) -> None:
     keys = load_keys(settings.keys)
     async with Registries(settings.registries) as registries:
         observation = Observation(registries, keys, Attempts())
@@ -121,11 +125,26 @@ async def _run_commands(
     await run_app(app, {runner.topic: shell}, failure, failure.stop)
 
 
-_WORK: Final[Mapping[str, Callable[[Settings, KafkaLog, _Failure], Awaitable[None]]]] = {
+_WORK: Final[Mapping[str, Callable[[Settings, KafkaLog, Metrics, _Failure], Awaitable[None]]]] = {
     "evaluate": _evaluate,
     "transfer": _transfer,
     "observe": _observe,
 }
+
+
+@asynccontextmanager
+async def _metrics_served(settings: Settings, role: str, metrics: Metrics) -> AsyncIterator[None]:
+    """Serve the metrics on the port of the role, if the settings want them.
+
+    Raises:
+        InfrastructureError: the address cannot be had.
+    """
+    if settings.worker.metrics_port is None:
+        yield
+        return
+    port = settings.worker.metrics_port + ROLES.index(role)
+    async with serving(metrics_app(metrics), settings.worker.metrics_host, port):
+        yield
 
 
 async def _main(role: str) -> int:
@@ -135,8 +154,9 @@ async def _main(role: str) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, failure.stop.set)
     await require_topics(settings.kafka)
-    async with KafkaLog(settings.kafka) as log:
-        await _WORK[role](settings, log, failure)
+    metrics = Metrics(settings.registries)
+    async with CountedLog(settings.kafka, metrics) as log, _metrics_served(settings, role, metrics):
+        await _WORK[role](settings, log, metrics, failure)
     return 0 if failure.error is None else 3
 
 

@@ -4,6 +4,7 @@ from agents.partition_state import PartitionState
 from streams.deadletters import dead_letter
 from streams.folding import fold
 from streams.log import Append, LogRecord
+from streams.metrics import Metrics
 from streams.topics import EVENTS
 from towline.errors import UnusableInputError
 
@@ -14,8 +15,11 @@ class Evaluator:
     name = "evaluator"
     topic = EVENTS
 
-    def __init__(self, partitions: int) -> None:
+    def __init__(self, partitions: int, metrics: Metrics) -> None:
         self._partitions = partitions
+        self._metrics = metrics
+        #: Partitions that are not being rebuilt: what is folded anew was counted when it was folded first.
+        self._open: set[int] = set()
 
     async def handle(self, state: PartitionState, record: LogRecord) -> list[Append]:
         """Stage what an event changes; return its decisions, commands and announcements."""
@@ -25,13 +29,18 @@ class Evaluator:
             return [dead_letter(record, str(error))]
         for change in folded.changes:
             state.put(change.key, change.value)
+        if record.partition in self._open:
+            self._metrics.applied(record.partition, folded.event)
         return [*folded.decisions, *folded.commands, *folded.events]
 
     async def opened(self, state: PartitionState) -> None:
-        """Nothing is left over from before."""
+        """Begin to count."""
+        self._open.add(state.partition)
 
     async def committed(self, state: PartitionState) -> None:
         """All effects were written before."""
 
     async def closed(self, partition: int) -> None:
-        """Nothing runs on."""
+        """Tell nothing of it any more; nothing else runs on."""
+        self._open.discard(partition)
+        self._metrics.left(partition)

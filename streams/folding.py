@@ -18,6 +18,7 @@ from towline.policy.step import take
 class Folded:
     """What one record leads to, in bytes."""
 
+    event: Envelope[Frozen]
     decisions: tuple[Append, ...]
     commands: tuple[Append, ...]
     #: Events that follow: publications for every partition, and facts for the repositories of targets.
@@ -53,8 +54,10 @@ def fold(state: StateView, record: LogRecord, partitions: int) -> Folded:
     Raises:
         UnusableInputError: the record holds no event; nothing follows from it but a dead letter.
     """
-    step = take(state, read_event(record, partitions))
+    event = read_event(record, partitions)
+    step = take(state, event)
     return Folded(
+        event,
         # A decision stands in the partition of its event, so that each partition of both topics is complete by itself.
         tuple(
             Append(DECISIONS, repository_key(decision.data.source.repository), encode(decision), record.partition)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from streams.gateway.app import gateway_app
-from streams.kafka_log import KafkaLog
+from streams.metrics import CountedLog, Metrics
 from streams.provision import require_topics
 from streams.serving import serving
 from towline.failpoints import Failpoints
@@ -21,13 +21,15 @@ async def gateway_running(settings: Settings) -> AsyncIterator[str]:
         LogUnavailableError: the broker does not answer.
         InfrastructureError: the address cannot be had.
     """
-    async with KafkaLog(settings.kafka) as log:
+    metrics = Metrics(settings.registries)
+    async with CountedLog(settings.kafka, metrics) as log:
         app = gateway_app(
             settings,
             log,
             lambda: datetime.now(UTC),
             Failpoints(settings.failpoints),
             partial(require_topics, settings.kafka),
+            metrics=metrics,
         )
         async with serving(app, settings.gateway.host, settings.gateway.port) as url:
             yield url

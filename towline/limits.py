@@ -215,6 +215,20 @@ docker_login_seconds: Final = 300.0
 #: How long a credential helper may take; those of clouds ask a service of theirs.
 credential_helper_seconds: Final = 30.0
 
+# -- Reconciliation and deletions -------------------------------------------------------------------------------------
+
+#: Sources that one tick has asked: ten thousand are asked within minutes, and no step is long.
+asked_source_count: Final = 500
+
+#: How long the answer to a complete poll is waited for until the next difference gives another one. A poll of the
+#: largest repository takes some hours where a registry limits rates; each is answered, so this is for what nobody
+#: foresaw.
+complete_poll_seconds: Final = 24 * 3600
+
+#: Pages of listings that wait because more tags vanished than one event may note. A page is some 10 KiB; what finds no
+#: room is listed again by the next poll.
+waiting_listing_count: Final = 16
+
 # -- Policy files -----------------------------------------------------------------------------------------------------
 
 #: Values of one policy file, those that aliases repeat counted each time: ten thousand policies have some hundred
@@ -254,3 +268,7 @@ waiting_command_count: Final = 2_000
 #: Tags of all repositories together whose last recorded digest an observer remembers, some 300 bytes each. Of what does
 #: not fit, a poll records everything again, which changes nothing but the size of the log.
 remembered_tag_count: Final = 200_000
+
+#: Causes of failures that are a label of a metric each. There are some forty; each label is a series that somebody
+#: stores.
+metric_cause_count: Final = 64

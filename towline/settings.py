@@ -100,6 +100,9 @@ class WorkerSettings(_Part):
     session_timeout_seconds: Annotated[float, Field(ge=2, le=300)] = 15.0
     commit_interval_seconds: Annotated[float, Field(gt=0, le=60)] = 0.5
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    #: Where workers serve ``/metrics``. Each role has a port of its own: this one, the next, and the one after that.
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Annotated[int, Field(ge=1, le=65533)] | None = None
 
 
 class GatewaySettings(_Part):

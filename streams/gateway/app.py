@@ -11,6 +11,7 @@ from streams.gateway import answers
 from streams.gateway.health import Readiness, VerifyTopics, alive
 from streams.gateway.hooks import Hooks
 from streams.log import EventLog
+from streams.metrics import Metrics
 from towline.failpoints import Failpoints
 from towline.settings import Settings
 
@@ -21,10 +22,13 @@ def gateway_app(
     clock: Callable[[], datetime],
     failpoints: Failpoints,
     verify_topics: VerifyTopics,
+    *,
+    metrics: Metrics,
 ) -> Starlette:
     """Return the ASGI application.
 
-    ``clock`` returns an aware datetime, the time of recording. ``verify_topics`` is what ``/readyz`` asks.
+    ``clock`` returns an aware datetime, the time of recording. ``verify_topics`` is what ``/readyz`` asks, and
+    ``metrics`` what ``/metrics`` shows.
 
     Raises:
         SettingsError: a hook's credential cannot be read.
@@ -35,6 +39,7 @@ def gateway_app(
             Route("/hooks/{source}", hooks.receive, methods=["POST"]),
             Route("/healthz", alive),
             Route("/readyz", Readiness(verify_topics).answer),
+            Route("/metrics", metrics.answer),
         ],
         exception_handlers={
             answers.RefusedError: answers.on_refused,

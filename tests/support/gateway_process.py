@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from streams.gateway.app import gateway_app
-from streams.kafka_log import KafkaLog
+from streams.metrics import CountedLog, Metrics
 from streams.provision import require_topics
 from streams.serving import serving
 from towline.failpoints import Failpoints
@@ -23,9 +23,12 @@ STOP_SECONDS = 30.0
 
 async def main() -> None:
     settings = load_settings()
-    async with KafkaLog(settings.kafka) as log:
+    metrics = Metrics(settings.registries)
+    async with CountedLog(settings.kafka, metrics) as log:
         verify_topics = partial(require_topics, settings.kafka)
-        app = gateway_app(settings, log, lambda: datetime.now(UTC), Failpoints(settings.failpoints), verify_topics)
+        app = gateway_app(
+            settings, log, lambda: datetime.now(UTC), Failpoints(settings.failpoints), verify_topics, metrics=metrics
+        )
         async with serving(app) as url:
             sys.stdout.write(f"{url}\n")
             sys.stdout.flush()

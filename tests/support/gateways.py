@@ -12,6 +12,7 @@ from schemas.envelope import Envelope
 from schemas.references import Frozen
 from streams.gateway.app import gateway_app
 from streams.log import EventLog
+from streams.metrics import Metrics
 from streams.topics import EVENTS
 from towline.failpoints import Failpoints
 from towline.settings import HookSettings, RegistrySettings, Settings
@@ -32,7 +33,9 @@ def app(
     verify_topics: Callable[[], Awaitable[None]] = verified,
 ) -> Starlette:
     settings = Settings(registries={"local": RegistrySettings(url="http://127.0.0.1:5000")}, hooks=dict(hooks))
-    return gateway_app(settings, log, lambda: NOW, Failpoints(failpoints), verify_topics)
+    return gateway_app(
+        settings, log, lambda: NOW, Failpoints(failpoints), verify_topics, metrics=Metrics(settings.registries)
+    )
 
 
 @asynccontextmanager

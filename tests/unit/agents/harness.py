@@ -15,6 +15,7 @@ from agents.partition_worker import Handler
 from agents.shell import Shell
 from agents.table import Entry, MemoryTable, Table
 from streams.log import EventLog, LogRecord
+from streams.metrics import Metrics
 from towline import limits
 from towline.failpoints import Failpoints
 
@@ -54,7 +55,7 @@ class Run:
         self.acknowledged: list[Place] = []
         self.failures: list[BaseException] = []
         self._log = log
-        self.handler = handler or Evaluator(PARTITIONS)
+        self.handler = handler or Evaluator(PARTITIONS, Metrics([]))
         self.shell = Shell(self.handler, table, log, Failpoints(failpoints), self.failures.append)
         self._delivered: set[Place] = set()
         self._next: dict[int, int] = {}

@@ -1,0 +1,155 @@
+"""Metrics in the text format of Prometheus: what a process has written, and what an evaluator has applied of the log.
+
+Every label has few values, whatever the log holds: registries are those of the settings, and of everything else that
+an event may name freely the first few values count, and the rest together as ``other``. No repository, no tag, no
+credential is ever a label. Counters begin at nothing with each process; an event that is applied again after a crash
+counts again.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from schemas.catalogue import type_of
+from schemas.envelope import Envelope
+from schemas.events import (
+    ClockTicked,
+    PollCompleted,
+    PollFailed,
+    RemovalFailed,
+    RemovalSkipped,
+    TagRemoved,
+    TransferCompleted,
+    TransferFailed,
+    TransferSkipped,
+)
+from schemas.instants import parse_instant
+from schemas.outcomes import Outcome
+from schemas.references import Frozen
+from streams.kafka_log import KafkaLog
+from streams.log import Append, Position
+from streams.transfers.polls import SUPERSEDED
+from towline import limits
+from towline.settings import KafkaSettings
+
+_OTHER: Final = "other"
+
+#: What ended, and how.
+_ENDS: Final[Mapping[type[Outcome], tuple[str, str]]] = {
+    TransferCompleted: ("copy", "completed"),
+    TransferSkipped: ("copy", "skipped"),
+    TransferFailed: ("copy", "failed"),
+    TagRemoved: ("removal", "completed"),
+    RemovalSkipped: ("removal", "skipped"),
+    RemovalFailed: ("removal", "failed"),
+}
+
+
+class Metrics:
+    """The metrics of one process. ``registries`` are the names that may be labels."""
+
+    def __init__(self, registries: Collection[str]) -> None:
+        self._registries = frozenset(registries)
+        self._causes: set[str] = set()
+        self._all = kept = CollectorRegistry()
+        ProcessCollector(registry=kept)
+        self._written = Counter(
+            "towline_records_written",
+            "Records that the broker acknowledged, by topic; those of towline.deadletters are dead letters.",
+            ["topic"],
+            registry=kept,
+        )
+        self._applied = Counter(
+            "towline_events_applied", "Events of the log that were applied, by type.", ["type"], registry=kept
+        )
+        self._pushes = Counter(
+            "towline_pushes",
+            "Pushes and deletions that were new to the log: told in time, or missed and found by a reconciliation.",
+            ["registry", "heard"],
+            registry=kept,
+        )
+        self._polls = Counter(
+            "towline_polls", "Sources that were asked, by how that ended.", ["registry", "outcome"], registry=kept
+        )
+        self._transfers = Counter(
+            "towline_transfers",
+            "Commands about a target tag that ended: copies and removals.",
+            ["work", "outcome", "cause"],
+            registry=kept,
+        )
+        self._clock = Gauge(
+            "towline_clock_timestamp_seconds",
+            "The log's time up to which a partition is applied; the present minus this is how far it is behind.",
+            ["partition"],
+            registry=kept,
+        )
+
+    def wrote(self, records: Sequence[Append]) -> None:
+        """Count records that were acknowledged."""
+        for record in records:
+            self._written.labels(record.topic).inc()
+
+    def applied(self, partition: int, event: Envelope[Frozen]) -> None:
+        """Count an event of a partition."""
+        data = event.data
+        self._applied.labels(type_of(data)).inc()
+        match data:
+            case ClockTicked():
+                self._clock.labels(str(partition)).set(parse_instant(data.now).timestamp())
+            # Of a glob each repository completes too; the poll itself names none.
+            case PollCompleted() if data.repository == data.source.repository:
+                self._polls.labels(self._registry(data.source.registry), "completed").inc()
+            case PollFailed() if data.cause != SUPERSEDED:
+                self._polls.labels(self._registry(data.source.registry), "failed").inc()
+            case Outcome():
+                self._transfers.labels(*_ENDS[type(data)], self._cause(data)).inc()
+            case _:
+                pass
+
+    def left(self, partition: int) -> None:
+        """Tell nothing of a partition any more: it is another process's."""
+        self._clock.remove_by_labels({"partition": str(partition)})
+
+    def exposition(self) -> bytes:
+        """Return all metrics in the text format."""
+        return generate_latest(self._all)
+
+    def _registry(self, name: str) -> str:
+        return name if name in self._registries else _OTHER
+
+    def _cause(self, data: Outcome) -> str:
+        if getattr(data, "superseded_by", None) is not None:
+            return SUPERSEDED
+        cause = str(getattr(data, "cause", ""))
+        if cause not in self._causes and len(self._causes) >= limits.metric_cause_count:
+            return _OTHER
+        self._causes.add(cause)
+        return cause
+
+    async def answer(self, _: Request) -> Response:
+        """Answer ``/metrics``."""
+        return Response(self.exposition(), media_type=CONTENT_TYPE_LATEST)
+
+
+class CountedLog(KafkaLog):
+    """The log on Kafka, with what is written to it counted."""
+
+    def __init__(self, settings: KafkaSettings, metrics: Metrics) -> None:
+        super().__init__(settings)
+        self._metrics = metrics
+
+    async def append_all(self, records: Sequence[Append]) -> list[Position]:
+        """See EventLog."""
+        places = await super().append_all(records)
+        self._metrics.wrote(records)
+        return places
+
+
+def metrics_app(metrics: Metrics) -> Starlette:
+    """Return an ASGI app that answers ``/metrics``, and nothing else."""
+    return Starlette(routes=[Route("/metrics", metrics.answer)])
