@@ -9,12 +9,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from schemas.descriptors import Descriptor
+from schemas.descriptors import OCI_INDEX, Descriptor
 from tests.support.images import entry, push_manifest_of
 from towline.registry import RegistryClient
 from towline.registry.cosign import PAYLOAD_MEDIA_TYPE, SIGNATURE_ANNOTATION
-from towline.registry.images import push_blob
-from towline.registry.referrers import fallback_tag
+from towline.registry.images import push_blob, push_manifest
+from towline.registry.referrers import fallback_tag, read_fallback
 from towline.registry.signatures import PAYLOAD_TYPE, SIGN_PREDICATE, STATEMENT_TYPE, Signature
 
 BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -94,3 +94,19 @@ async def push_signatures(
         layers.append(entry(blob, annotations={SIGNATURE_ANNOTATION: signature.signature_base64}))
     tag = tag or f"{fallback_tag(subject.digest)}.sig"
     return await push_manifest_of(client, repository, tag, [], **{"layers": layers, **members})
+
+
+async def attach(
+    client: RegistryClient, repository: str, subject: Descriptor, content: bytes, media_type: str, **members: Any
+) -> Descriptor:
+    """Push an artifact about ``subject`` as clients do: with a list under the fallback tag where the registry has none."""
+    layer = await push_blob(client, repository, content, media_type)
+    made = await push_manifest_of(
+        client, repository, "attached", [layer], subject=entry(subject), artifactType=media_type, **members
+    )
+    if await client.list_referrers(repository, subject.digest) is None:
+        listed = await read_fallback(client, repository, subject.digest)
+        before = json.loads(listed.content)["manifests"] if listed else []
+        index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [*before, entry(made)]}
+        await push_manifest(client, repository, fallback_tag(subject.digest), json.dumps(index).encode(), OCI_INDEX)
+    return made
