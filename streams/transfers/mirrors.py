@@ -19,7 +19,7 @@ from streams.transfers.ledger import Entry, entries, read_ends, read_transfer
 from streams.transfers.polls import Heard, Polls, read_polls
 from streams.transfers.retries import read_retries
 from towline.errors import MisuseError
-from towline.policy.plan import poll_interval
+from towline.policy.asking import poll_interval
 
 FINE: Final = "ok"
 NEVER: Final = "never-run"

@@ -2,8 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
-from schemas.references import Reference
+from schemas.references import Reference, Repository
+
+News = Literal["told", "missed"]
+"""A webhook told what the log did not know, or a reconciliation found what no webhook had told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,20 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class Removal:
+    """What becomes of a target tag whose source tag vanished."""
+
+    source: Reference
+    policy: str
+    target: Reference
+    #: What the policy brought there.
+    digest: str
+    hops: int
+    #: Why it stays; None: it goes.
+    refusal: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Agenda:
     """The tags to judge, or the one that arrived and needs no judgement, with the reason."""
 
@@ -28,6 +46,12 @@ class Agenda:
     is_requested: bool = False
     #: The event was taken before, or tells what was known before it: it asks for nothing.
     is_repeated: bool = False
+    #: Whether a change was told by a webhook, or found because one was lost; None when it is neither.
+    news: News | None = None
+    #: The targets of what vanished.
+    removals: tuple[Removal, ...] = ()
+    #: A repository that has something else than the log knows: it is asked for all that it has.
+    asks: Repository | None = None
 
 
 NOTHING = Agenda()

@@ -24,6 +24,8 @@ class Arrival:
     media_type: str | None = None
     #: A poll found it: it may have been there before anybody asked.
     is_observed: bool = False
+    #: A webhook should have told of it; for a poll, because the log was compared with what is there.
+    is_push: bool = False
 
 
 def arrival_of(event: Envelope[Frozen]) -> Arrival | None:
@@ -34,10 +36,13 @@ def arrival_of(event: Envelope[Frozen]) -> Arrival | None:
     """
     match event.data:
         case ImagePushed() as data:
-            return Arrival(Reference(data.repository, data.tag), data.digest, 0, data.actor, data.media_type)
+            return Arrival(
+                Reference(data.repository, data.tag), data.digest, 0, data.actor, data.media_type, is_push=True
+            )
         case ImageObserved() as data:
             reference = Reference(data.repository, data.tag)
-            return Arrival(reference, data.digest, 0, media_type=data.media_type, is_observed=True)
+            is_push = data.cause == "reconciliation"
+            return Arrival(reference, data.digest, 0, media_type=data.media_type, is_observed=True, is_push=is_push)
         case TransferSkipped(superseded_by=str()):
             return None
         case TransferCompleted() | TransferSkipped() as data:

@@ -3,13 +3,15 @@
 from dataclasses import replace
 
 from schemas.envelope import Envelope
-from schemas.events import ImageDeleted
+from schemas.events import ImageDeleted, TagRemoved
 from schemas.references import Frozen, Reference
 from towline import limits
-from towline.policy.agenda import NOTHING, REPEATED, Agenda, Task
+from towline.policy.agenda import NOTHING, REPEATED, Agenda, News, Task
 from towline.policy.arrival import Arrival, arrival_of, attached_to
 from towline.policy.index import policies_in_force
-from towline.policy.state.images import ImageState, inspection_failed_at, polled_key
+from towline.policy.state.brought import note_returned, note_vanished
+from towline.policy.state.images import ImageState, inspection_failed_at
+from towline.policy.state.repositories import PolledState, note_move
 from towline.policy.state.tags import TagState, note_tag
 from towline.policy.state.values import Draft, RevisionState
 
@@ -31,22 +33,26 @@ def arrive(draft: Draft, event: Envelope[Frozen]) -> Agenda:
         if tag.digest != arrival.digest or failed_at is None or event.time <= failed_at:
             return REPEATED
         # It is looked into again because of this event, which may be delivered again.
-        replace(tag, recent=remember(tag, event)).write(draft, reference)
+        replace(tag, recent=remember(tag, event.id)).write(draft, reference)
         return NOTHING
     agenda = _agenda(draft, arrival, tag)
     if not tag.is_known:
         note_tag(draft, reference)
-    if tag.digest != arrival.digest:
-        forget_waiting(draft, reference, tag)
-    _note_image(draft, event, arrival)
     is_same = tag.digest == arrival.digest
+    if not is_same:
+        forget_waiting(draft, reference, tag)
+        note_move(draft, reference, tag.digest, arrival.digest)
+        if tag.is_known and tag.digest is None:
+            note_returned(draft, reference)
+        agenda = replace(agenda, news=_news(draft, arrival, tag))
+    _note_image(draft, event, arrival)
     # A webhook about our own transfer knows neither how long the chain is nor who began it.
     is_nearer = is_same and arrival.hops <= tag.hops
     TagState(
         digest=arrival.digest,
         revision=RevisionState.read(draft).revision,
         hops=tag.hops if is_nearer else arrival.hops,
-        recent=remember(tag, event),
+        recent=remember(tag, event.id),
         updated_at=event.time,
         pushed_by=tag.pushed_by if is_nearer else arrival.pushed_by,
         pending=tag.pending if is_same else {},
@@ -65,13 +71,27 @@ def _agenda(draft: Draft, arrival: Arrival, tag: TagState) -> Agenda:
     if not matches:
         reason = f"no policy of revision {revision} has {reference.repository} as its source"
         return Agenda(ignored=reference, reason=reason)
-    if not arrival.is_observed or tag.is_known or draft.get(polled_key(reference.repository)) is not None:
+    if not _was_there_before(draft, arrival, tag):
         return Agenda((Task(reference, None, is_new=True),))
     # Found by the first poll: it was there before, and only some policies judge what was.
     names = frozenset(match.policy.name for match in matches if match.policy.initial_evaluation)
     if not names:
         return Agenda(ignored=reference, reason="the tag was there before its policies, which judge only what is new")
     return Agenda((Task(reference, names, is_new=True),))
+
+
+def _was_there_before(draft: Draft, arrival: Arrival, tag: TagState) -> bool:
+    """Tell whether the first poll of a repository found a tag of which nobody had told."""
+    if not arrival.is_observed or tag.is_known:
+        return False
+    return PolledState.read(draft, arrival.reference.repository).first_at is None
+
+
+def _news(draft: Draft, arrival: Arrival, tag: TagState) -> News | None:
+    """Return how a change came to be known, of which a webhook should tell."""
+    if not arrival.is_push or _was_there_before(draft, arrival, tag):
+        return None
+    return "missed" if arrival.is_observed else "told"
 
 
 def _note_image(draft: Draft, event: Envelope[Frozen], arrival: Arrival) -> None:
@@ -102,9 +122,28 @@ def delete(draft: Draft, event: Envelope[Frozen]) -> Agenda:
         return NOTHING
     if not tag.is_known:
         note_tag(draft, reference)
-    forget_waiting(draft, reference, tag)
-    TagState(None, tag.revision, 0, remember(tag, event), event.time).write(draft, reference)
+    forget(draft, reference, tag, event.id, event.time)
+    return NOTHING if tag.digest is None else Agenda(news="told")
+
+
+def remove(draft: Draft, event: Envelope[Frozen]) -> Agenda:
+    """Take the removal of a target tag into the state, unless something else came there since."""
+    data = event.data
+    if not isinstance(data, TagRemoved):
+        return NOTHING
+    tag = TagState.read(draft, data.target)
+    if event.id not in tag.recent and tag.digest is not None and tag.digest in {data.digest, data.previous_digest}:
+        forget(draft, data.target, tag, event.id, event.time)
     return NOTHING
+
+
+def forget(draft: Draft, reference: Reference, tag: TagState, event_id: str, time: str) -> None:
+    """Note that a tag is not there any more, as an event tells that was recorded at ``time``."""
+    forget_waiting(draft, reference, tag)
+    if tag.digest is not None:
+        note_move(draft, reference, tag.digest, None)
+        note_vanished(draft, reference)
+    TagState(None, tag.revision, 0, remember(tag, event_id), time).write(draft, reference)
 
 
 def forget_waiting(draft: Draft, reference: Reference, tag: TagState) -> None:
@@ -115,6 +154,6 @@ def forget_waiting(draft: Draft, reference: Reference, tag: TagState) -> None:
         replace(image, waiting=waiting).write(draft, reference.repository, tag.digest)
 
 
-def remember(tag: TagState, event: Envelope[Frozen]) -> tuple[str, ...]:
-    """Return the ids of the last events about a tag, this one included."""
-    return (*tag.recent, event.id)[-limits.recent_event_count :]
+def remember(tag: TagState, event_id: str) -> tuple[str, ...]:
+    """Return the ids of the last events about a tag, with one more."""
+    return (*tag.recent, event_id)[-limits.recent_event_count :]

@@ -1,5 +1,7 @@
 """``decide``: from the state with an event in it, and what the event makes necessary, to decisions."""
 
+from typing import Final
+
 from schemas.decisions import MANUAL, Decision
 from schemas.envelope import Envelope
 from schemas.events import PromotionRequested
@@ -14,6 +16,9 @@ from towline.policy.state.tags import TagState
 from towline.policy.state.values import Draft, RevisionState
 from towline.policy.subject import Subject
 
+#: What a decision says on what no webhook told.
+MISSED: Final = "found by reconciliation: no webhook told of it"
+
 
 def decide(draft: Draft, event: Envelope[Frozen], agenda: Agenda) -> tuple[Envelope[Decision], ...]:
     """Return the decisions that an event leads to, each tag's in the order of the policies' names.
@@ -26,10 +31,19 @@ def decide(draft: Draft, event: Envelope[Frozen], agenda: Agenda) -> tuple[Envel
             return ()
         return (record(event, _requested(draft, event, event.data), is_arrival=True),)
     if agenda.ignored is not None:
-        return (record(event, _ignored(draft, event, agenda.ignored, agenda.reason), is_arrival=True),)
+        ignored = _ignored(draft, event, agenda.ignored, agenda.reason)
+        return (record(event, _with_news(ignored, agenda), is_arrival=True),)
     judged = [item for task in agenda.tasks for item in _judge(draft, event, task)]
     is_arrival = arrival_of(event) is not None
-    return tuple(record(event, decision, is_arrival=is_arrival) for decision in settle(draft, judged))
+    return tuple(
+        record(event, _with_news(decision, agenda), is_arrival=is_arrival) for decision in settle(draft, judged)
+    )
+
+
+def _with_news(decision: Decision, agenda: Agenda) -> Decision:
+    if agenda.news != "missed":
+        return decision
+    return decision.model_copy(update={"reason": f"{decision.reason}; {MISSED}"})
 
 
 def _judge(draft: Draft, event: Envelope[Frozen], task: Task) -> list[tuple[Match, Decision]]:

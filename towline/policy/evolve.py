@@ -40,11 +40,12 @@ from schemas.references import Frozen
 from towline import limits
 from towline.policy.agenda import NOTHING, Agenda, Task, merge_tasks
 from towline.policy.arrival import arrival_of
-from towline.policy.arriving import arrive, delete
+from towline.policy.arriving import arrive, delete, remove
+from towline.policy.comparing import compare, fail
 from towline.policy.index import policies_in_force
 from towline.policy.learning import learn, learn_for_repository, request
+from towline.policy.listing import go_on, take_listing
 from towline.policy.publish import is_accepted
-from towline.policy.state.images import polled_key
 from towline.policy.state.tags import TagState
 from towline.policy.state.timers import pop_due
 from towline.policy.state.values import (
@@ -57,6 +58,7 @@ from towline.policy.state.values import (
     clock,
 )
 from towline.policy.sweep import begin_initial_evaluation, next_tasks
+from towline.policy.vanishing import next_removals
 
 Event = Envelope[Frozen]
 
@@ -100,14 +102,8 @@ def _tick(draft: Draft, event: Event) -> Agenda:
         due = {name for name, item in pending.items() if item.due_at is not None and item.due_at <= data.now}
         if due:
             tasks.append(Task(reference, frozenset(due)))
-    return Agenda(merge_tasks([*tasks, *next_tasks(draft)]))
-
-
-def _note_poll(draft: Draft, event: Event) -> Agenda:
-    repository = event.data.repository if isinstance(event.data, PollCompleted) else None
-    if repository is not None and draft.get(polled_key(repository)) is None:
-        draft.put(polled_key(repository), {"at": event.time})
-    return NOTHING
+    go_on(draft)
+    return Agenda(merge_tasks([*tasks, *next_tasks(draft)]), removals=next_removals(draft))
 
 
 def _skip(draft: Draft, event: Event) -> Agenda:
@@ -129,8 +125,8 @@ BRANCHES: Final[Mapping[type[Any], Callable[[Draft, Event], Agenda]]] = {
     RemovalFailed: _nothing,
     TransferStarted: _nothing,
     TransferProgressed: _nothing,
-    TagRemoved: _nothing,
-    TagsListed: _nothing,
+    TagRemoved: remove,
+    TagsListed: take_listing,
     ImageDeleted: delete,
     PolicyProposed: _propose,
     PolicyPublished: _publish,
@@ -144,9 +140,8 @@ BRANCHES: Final[Mapping[type[Any], Callable[[Draft, Event], Agenda]]] = {
     OverrideRevoked: learn_for_repository,
     ApprovalGranted: learn,
     ApprovalRevoked: learn,
-    PollCompleted: _note_poll,
-    # The next poll of the interval asks again.
-    PollFailed: _nothing,
+    PollCompleted: compare,
+    PollFailed: fail,
     PromotionRequested: request,
     SyncRequested: _nothing,
 }

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import orjson
@@ -20,6 +21,7 @@ from schemas.rules import (
     SizeRule,
     SpanRule,
 )
+from towline.policy.asking import AskedSource, asked_sources
 from towline.policy.patterns import match
 from towline.policy.state.values import POLICIES_KEY, RevisionState, StateView
 
@@ -57,8 +59,7 @@ class PolicyIndex:
             (policy for policy in policies.policies if policy.mode != "disabled"), key=lambda policy: policy.name
         )
         self.by_name: Mapping[str, Policy] = {policy.name: policy for policy in enabled}
-        #: Those whose source is to be asked on an interval.
-        self.polled: tuple[Policy, ...] = tuple(policy for policy in enabled if policy.poll is not None)
+        self._reconcile = policies.reconcile
         self._exact: dict[str, list[Policy]] = {}
         self._globs: dict[tuple[str, str], list[Policy]] = {}
         for policy in enabled:
@@ -68,6 +69,15 @@ class PolicyIndex:
                 self._exact.setdefault(str(policy.source), []).append(policy)
         self._lengths = {(len(head), len(tail)) for head, tail in self._globs}
         self._matches: dict[Repository, tuple[Match, ...]] = {}
+
+    @cached_property
+    def asked(self) -> tuple[AskedSource, ...]:
+        """The sources that are asked again and again."""
+
+        def sources(repository: Repository) -> Iterator[SourcePattern]:
+            return (found.policy.source for found in self._match(repository))
+
+        return asked_sources(self.by_name.values(), self._reconcile, sources)
 
     def matching(self, repository: Repository) -> tuple[Match, ...]:
         """Return the policies whose source this repository is, in the order of their names."""

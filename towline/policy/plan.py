@@ -1,52 +1,51 @@
-"""``plan``: from a decision to the command that carries it out, and from an event to what must be found out."""
-
-from datetime import timedelta
-from typing import Final
+"""``plan``: from a decision to the command that carries it out, and from an event to what must be looked into."""
 
 from schemas.canonical import content_id
-from schemas.commands import CopyImage, InspectImage, PollCause, PollRepository
+from schemas.commands import CopyImage, InspectImage, RemoveTag
 from schemas.decisions import Decision
 from schemas.envelope import Envelope
-from schemas.events import ClockTicked, PolicyProposed, SyncRequested
-from schemas.instants import parse_instant
-from schemas.patterns import SourcePattern
-from schemas.policies import CopyOptions, Policy
+from schemas.policies import CopyOptions
 from schemas.references import Frozen, Repository
 from towline.policy.agenda import Agenda
 from towline.policy.arrival import Arrival, arrival_of, attached_to
-from towline.policy.index import INSPECTION, SIGNATURE, PolicyIndex, policies_in_force
+from towline.policy.index import INSPECTION, SIGNATURE, policies_in_force
 from towline.policy.judge import DECISION_SOURCE
-from towline.policy.publish import is_accepted
-from towline.policy.rules.spans import parse_span
 from towline.policy.state.images import FactsState, ImageState, inspection_failed_at
 from towline.policy.state.tags import TagState
-from towline.policy.state.values import Draft, StateView, accepted_revision, clock
-from towline.policy.sweep import new_or_changed
-
-#: When each source was last asked what it has: ``{SOURCE: instant}``. Only in the partition that takes proposals.
-_POLLS_KEY: Final = "polls"
+from towline.policy.state.values import Draft, StateView
 
 
-def plan(decision: Envelope[Decision]) -> tuple[Envelope[CopyImage], ...]:
-    """Return the commands of a decision: one copy for ``promote`` and ``mirror``, none otherwise or in shadow."""
+def plan(decision: Envelope[Decision]) -> tuple[Envelope[CopyImage | RemoveTag], ...]:
+    """Return the command of a decision: ``promote``, ``mirror`` and ``remove`` have one, unless in shadow."""
     data = decision.data
-    if data.verdict not in {"promote", "mirror"} or data.target is None or data.policy is None:
+    if data.verdict not in {"promote", "mirror", "remove"} or data.target is None or data.policy is None:
         return ()
     if data.mode != "enforce":
         return ()
-    command = CopyImage(
-        decision_id=decision.id,
-        policy=data.policy,
-        source=data.source,
-        digest=data.digest,
-        target=data.target,
-        hops=data.hops,
-        options=data.options or CopyOptions(),
-        pushed_by=data.pushed_by,
-    )
+    command: CopyImage | RemoveTag
+    if data.verdict == "remove":
+        command = RemoveTag(
+            decision_id=decision.id,
+            policy=data.policy,
+            source=data.source,
+            digest=data.digest,
+            target=data.target,
+            hops=data.hops,
+        )
+    else:
+        command = CopyImage(
+            decision_id=decision.id,
+            policy=data.policy,
+            source=data.source,
+            digest=data.digest,
+            target=data.target,
+            hops=data.hops,
+            options=data.options or CopyOptions(),
+            pushed_by=data.pushed_by,
+        )
     return (
         Envelope(
-            id=content_id(decision.id, "image.copy"),
+            id=content_id(decision.id, "image.copy" if isinstance(command, CopyImage) else "tag.remove"),
             source=DECISION_SOURCE,
             subject=str(data.target),
             time=decision.time,
@@ -101,61 +100,4 @@ def _inspection(event: Envelope[Frozen], repository: Repository, digest: str) ->
         subject=f"{repository}@{digest}",
         time=event.time,
         data=InspectImage(event_id=event.id, repository=repository, digest=digest),
-    )
-
-
-def polls(before: StateView, draft: Draft, event: Envelope[Frozen]) -> tuple[Envelope[PollRepository], ...]:
-    """Return the commands to ask sources what they have.
-
-    New policies have theirs asked at once, polled ones on their interval, and others when a person wants it, which
-    leaves the interval as it is. Only the partition that takes proposals gives them, so that each is given once.
-    """
-    if isinstance(event.data, SyncRequested):
-        return (_poll(event, event.data.source, "manual"),)
-    if isinstance(event.data, PolicyProposed) and is_accepted(before, event.data):
-        known = policies_in_force(before).by_name
-        proposed = PolicyIndex(event.data.set)
-        changed = new_or_changed(known, proposed.by_name)
-        sources = {policy.source for policy in changed if policy.initial_evaluation or policy.poll is not None}
-        return _ask(draft, event, sources, "initial-evaluation")
-    if isinstance(event.data, ClockTicked) and event.data.now > clock(before) and accepted_revision(draft):
-        return _ask(draft, event, _due(draft, event.data.now), "interval")
-    return ()
-
-
-def _due(draft: Draft, now: str) -> set[SourcePattern]:
-    asked = draft.get(_POLLS_KEY) or {}
-    moment = parse_instant(now)
-    due: set[SourcePattern] = set()
-    for policy in policies_in_force(draft).polled:
-        last = asked.get(str(policy.source))
-        if last is None or moment - parse_instant(last) >= poll_interval(policy):
-            due.add(policy.source)
-    return due
-
-
-def poll_interval(policy: Policy) -> timedelta:
-    """Return how long after one poll of its source a policy asks for the next."""
-    try:
-        return parse_span(policy.poll or "")
-    except ValueError:
-        return timedelta(minutes=30)
-
-
-def _ask(
-    draft: Draft, event: Envelope[Frozen], sources: set[SourcePattern], cause: PollCause
-) -> tuple[Envelope[PollRepository], ...]:
-    if not sources:
-        return ()
-    draft.put(_POLLS_KEY, {**(draft.get(_POLLS_KEY) or {}), **{str(source): event.time for source in sources}})
-    return tuple(_poll(event, source, cause) for source in sorted(sources))
-
-
-def _poll(event: Envelope[Frozen], source: SourcePattern, cause: PollCause) -> Envelope[PollRepository]:
-    return Envelope(
-        id=content_id(event.id, "repository.poll", str(source)),
-        source=DECISION_SOURCE,
-        subject=str(source),
-        time=event.time,
-        data=PollRepository(event_id=event.id, source=source, cause=cause),
     )

@@ -3,18 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from schemas.commands import CopyImage, InspectImage, PollRepository
+from schemas.commands import CopyImage, InspectImage, PollRepository, RemoveTag
 from schemas.decisions import Decision
 from schemas.envelope import Envelope
 from schemas.events import PolicyPublished
 from schemas.references import Frozen
+from towline.policy.agenda import News
 from towline.policy.carry import carry
 from towline.policy.decide import decide
 from towline.policy.evolve import evolve
-from towline.policy.plan import inspections, plan, polls
+from towline.policy.plan import inspections, plan
+from towline.policy.polls import polls
 from towline.policy.publish import announce
 from towline.policy.remember import remember
 from towline.policy.state.values import Change, Draft, StateView, Value
+from towline.policy.vanishing import remember_brought, removals
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,27 +25,32 @@ class Step:
     """Everything that one event leads to."""
 
     decisions: tuple[Envelope[Decision], ...]
-    commands: tuple[Envelope[CopyImage | InspectImage | PollRepository], ...]
+    commands: tuple[Envelope[CopyImage | RemoveTag | InspectImage | PollRepository], ...]
     #: Events for every partition.
     announcements: tuple[Envelope[PolicyPublished], ...]
     #: Events for the partitions of the targets.
     carried: tuple[Envelope[Frozen], ...]
     changes: tuple[Change, ...]
+    #: Whether the event told a change as a webhook should, or found one that no webhook had told.
+    news: News | None = None
 
 
 def take(state: StateView, event: Envelope[Frozen]) -> Step:
     """Return what an event leads to, given the state before it. Pure: equal arguments, equal bytes."""
     draft = Draft(state)
     agenda = evolve(draft, event)
-    decisions = decide(draft, event, agenda)
-    remember(draft, [decision.data for decision in decisions])
-    copies = tuple(command for decision in decisions for command in plan(decision))
+    judged = decide(draft, event, agenda)
+    remember(draft, [decision.data for decision in judged])
+    remember_brought(draft, judged)
+    decisions = (*judged, *removals(draft, event, agenda))
+    given = tuple(command for decision in decisions for command in plan(decision))
     return Step(
         decisions,
-        (*copies, *inspections(draft, event, agenda), *polls(state, draft, event)),
+        (*given, *inspections(draft, event, agenda), *polls(state, draft, event, agenda)),
         announce(state, event),
         tuple(fact for decision in decisions for fact in carry(draft, event, decision)),
         draft.changes,
+        agenda.news,
     )
 
 

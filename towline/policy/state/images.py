@@ -140,11 +140,6 @@ class RepositoryOverrides:
         draft.put(overrides_key(repository), {"overrides": self.overrides, "recent": list(self.recent)})
 
 
-def polled_key(repository: Repository) -> str:
-    """Return the key that tells whether a repository was asked what it has."""
-    return f"polled {repository}"
-
-
 def inspection_failed_at(state: StateView, repository: Repository, digest: str) -> str | None:
     """Return when the last attempt to look into a digest failed; None when it did not."""
     failure = FactsState.read(state, repository, digest).inspection_failure

@@ -1,5 +1,6 @@
 """Lists of names, kept in pages: one more name costs the same whatever came before."""
 
+from collections.abc import Iterator
 from typing import Final
 
 from towline.policy.state.values import Draft, StateView
@@ -12,6 +13,18 @@ def count_names(state: StateView, name: str) -> int:
     """Return how many names a list has."""
     value = state.get(name)
     return 0 if value is None else int(value["count"])
+
+
+def left_names(state: StateView, name: str) -> int:
+    """Return how many names of a list were not taken."""
+    value = state.get(name)
+    return 0 if value is None else int(value["count"]) - int(value.get("taken", 0))
+
+
+def each_name(state: StateView, name: str) -> Iterator[str]:
+    """Yield all names of a list of which none is ever taken, page by page."""
+    for number in range(0, count_names(state, name), PAGE_COUNT):
+        yield from (state.get(_page_key(name, number)) or {"names": ()})["names"]
 
 
 def name_at(state: StateView, name: str, number: int) -> str:
