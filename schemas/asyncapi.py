@@ -10,7 +10,24 @@ from schemas.examples import EXAMPLES
 from schemas.inbound import INBOUND_TYPES
 
 #: The values of header ``dialect`` on ``towline.inbound``.
-DIALECTS: Final = ("cloudevents", "distribution")
+DIALECTS: Final = (
+    "acr",
+    "aliyun",
+    "cloudevents",
+    "distribution",
+    "dockerhub",
+    "dtr",
+    "ecr",
+    "gar",
+    "ghcr",
+    "harbor",
+    "jfrog",
+    "jfrog-subdomain",
+    "nexus",
+    "nexus-path",
+    "quay",
+    "zot",
+)
 
 _SCHEMA_FORMAT: Final = "application/schema+json;version=draft-2020-12"
 

@@ -37,7 +37,12 @@ def events_from_record(record: LogRecord, recorded_at: Instant) -> list[Envelope
     headers = _headers(record)
     delivery = Delivery(headers, record.value)
     translation = translate(headers.get(DIALECT_HEADER, DEFAULT_DIALECT), delivery, headers.get(REGISTRY_HEADER))
-    return [record_event(hint.data, hint.delivery_key, SOURCE, recorded_at) for hint in translation.hints]
+    if translation.handshake is not None:
+        raise UnusableInputError("a question if deliveries are wanted is answered by HTTP only")
+    if translation.hints or translation.notices:
+        # Kept as a dead letter, to be requeued when they can be.
+        raise UnusableInputError("tags to look at and ends of scans cannot be recorded yet")
+    return [record_event(fact.data, fact.delivery_key, SOURCE, recorded_at) for fact in translation.facts]
 
 
 def _headers(record: LogRecord) -> dict[str, str]:

@@ -65,7 +65,7 @@ class Hooks:
 
     async def _record(self, translation: Translation, source: str) -> list[str]:
         recorded_at = format_instant(self._clock())
-        events = [record(hint.data, hint.delivery_key, source, recorded_at) for hint in translation.hints]
+        events = [record(fact.data, fact.delivery_key, source, recorded_at) for fact in translation.facts]
         if not events:
             return []
         try:

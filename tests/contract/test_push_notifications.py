@@ -74,7 +74,7 @@ async def test_a_push_is_told_with_repository_tag_digest_and_who_sent_it(
     assert (target["mediaType"], target["size"], target["length"]) == (image.media_type, image.size, image.size)
     assert [set(entry) for entry in target["references"]] == [{"mediaType", "size", "digest"}] * 2
     assert target["url"].endswith(f"/v2/team/app/manifests/{image.digest}")
-    assert push["request"]["useragent"].startswith("towline/")
+    assert push["request"]["useragent"] == "image-pusher/1"
     assert push["request"]["method"] == "PUT"
     assert {"id", "timestamp", "actor", "source"} < set(push)
     assert headers["authorization"] == "Bearer of-tests"

@@ -6,16 +6,57 @@ A dialect is a function from a delivery to what it tells; :data:`DIALECTS` is th
 from collections.abc import Mapping
 from typing import Final
 
-from towline.dialects import cloudevents, distribution
-from towline.dialects.delivery import Delivery, Dialect, Hint, Translation
+from towline.dialects import (
+    acr,
+    aliyun,
+    cloudevents,
+    distribution,
+    dockerhub,
+    dtr,
+    ecr,
+    gar,
+    ghcr,
+    harbor,
+    jfrog,
+    nexus,
+    quay,
+    zot,
+)
+from towline.dialects.delivery import Delivery, Dialect, Fact, Handshake, Hint, Notice, Translation
+from towline.dialects.handshakes import answer_options
 from towline.dialects.reasons import shown
 from towline.errors import UnusableInputError
 
-__all__ = ["DIALECTS", "Delivery", "Dialect", "Hint", "Translation", "translate"]
+__all__ = [
+    "DIALECTS",
+    "Delivery",
+    "Dialect",
+    "Fact",
+    "Handshake",
+    "Hint",
+    "Notice",
+    "Translation",
+    "answer_options",
+    "translate",
+]
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
+    "acr": acr.translate,
+    "aliyun": aliyun.translate,
     "cloudevents": cloudevents.translate,
     "distribution": distribution.translate,
+    "dockerhub": dockerhub.translate,
+    "dtr": dtr.translate,
+    "ecr": ecr.translate,
+    "gar": gar.translate,
+    "ghcr": ghcr.translate,
+    "harbor": harbor.translate,
+    "jfrog": jfrog.translate,
+    "jfrog-subdomain": jfrog.translate_subdomain,
+    "nexus": nexus.translate,
+    "nexus-path": nexus.translate_path,
+    "quay": quay.translate,
+    "zot": zot.translate,
 }
 
 

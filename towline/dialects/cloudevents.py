@@ -1,8 +1,8 @@
 """CloudEvents 1.0 from producers that do not use our code.
 
-Structured mode (content type ``application/cloudevents+json``, or just JSON with ``specversion``), and binary mode with
-the attributes in headers: ``ce_`` by Kafka, ``ce-`` by HTTP. See the JSON format and the two protocol bindings at
-https://github.com/cloudevents/spec.
+Structured mode (content type ``application/cloudevents+json``, or just JSON with ``specversion``), batches of these
+(``application/cloudevents-batch+json``), and binary mode with the attributes in headers: ``ce_`` by Kafka, ``ce-`` by
+HTTP. See the JSON format and the two protocol bindings at https://github.com/cloudevents/spec.
 """
 
 from typing import Any, Final
@@ -13,25 +13,64 @@ from schemas.catalogue import UPCASTS, VERSIONS
 from schemas.events import ImageDeleted, ImagePushed
 from schemas.inbound import INBOUND_TYPES, InboundEvent
 from towline import limits
-from towline.dialects.delivery import Delivery, Hint, Translation
+from towline.dialects.delivery import Delivery, Fact, Translation
 from towline.dialects.jsonbytes import read_json
 from towline.dialects.moments import instant_or_none
 from towline.dialects.reasons import fitted, shown
 from towline.errors import UnusableInputError
 
 STRUCTURED: Final = "application/cloudevents+json"
+BATCH: Final = "application/cloudevents-batch+json"
 _KAFKA_PREFIX: Final = "ce_"
 _HTTP_PREFIX: Final = "ce-"
 
 
 def translate(delivery: Delivery, registry: str | None) -> Translation:
-    """Return the one fact that the event tells.
+    """Return the fact that each event tells.
 
     Raises:
-        UnusableInputError: it is no CloudEvent 1.0, of a type that producers do not write, its data does not fit, or
+        UnusableInputError: one is no CloudEvent 1.0, of a type that producers do not write, its data does not fit, or
             it speaks of another registry than ``registry``.
     """
-    event = _event(delivery)
+    if delivery.media_type != BATCH:
+        fact, flags = _fact(read_event(delivery), registry)
+        return Translation((fact,), flags=flags)
+    batch = read_json(delivery.body, limits.hook_body_bytes)
+    if not isinstance(batch, list):
+        raise UnusableInputError("the body of a batch must be a JSON array of events")
+    facts: list[Fact] = []
+    all_flags: list[str] = []
+    for number, attributes in enumerate(batch):
+        try:
+            fact, flags = _fact(_structured(attributes), registry)
+        except UnusableInputError as error:
+            raise UnusableInputError(f"{number}: {error}") from None
+        facts.append(fact)
+        all_flags.extend(f"{number}: {flag}" for flag in flags)
+    return Translation(tuple(facts), flags=tuple(all_flags))
+
+
+def read_event(delivery: Delivery) -> InboundEvent:
+    """Return a single event of any type.
+
+    Raises:
+        UnusableInputError: it is no CloudEvent 1.0 in structured or binary mode.
+    """
+    media_type = delivery.media_type
+    binary = any(name.startswith((_KAFKA_PREFIX, _HTTP_PREFIX)) for name in delivery.headers)
+    if media_type is not None and media_type.startswith("application/cloudevents") and media_type != STRUCTURED:
+        raise UnusableInputError(f"content type {shown(media_type)}; known are {BATCH} and {STRUCTURED}")
+    if binary and media_type != STRUCTURED:
+        return fitted(InboundEvent, _attributes(delivery))
+    return _structured(read_json(delivery.body, limits.hook_body_bytes))
+
+
+def key_of(event: InboundEvent) -> str:
+    """Return the name of an event: its id is unique within its source only."""
+    return canonical_bytes([event.source, event.id]).decode()
+
+
+def _fact(event: InboundEvent, registry: str | None) -> tuple[Fact, tuple[str, ...]]:
     data = _data(event)
     if registry is not None and data.repository.registry != registry:
         raise UnusableInputError(f"data.repository: this sender speaks for registry {registry!r} only")
@@ -41,26 +80,17 @@ def translate(delivery: Delivery, registry: str | None) -> Translation:
         data = data.model_copy(update={"occurred_at": occurred_at})
         if occurred_at is None:
             flags = (f"time: {shown(event.time)} is not a moment and was left out",)
-    # An id is unique within its source only.
-    return Translation((Hint(data, canonical_bytes([event.source, event.id]).decode()),), flags=flags)
+    return Fact(data, key_of(event)), flags
 
 
-def _event(delivery: Delivery) -> InboundEvent:
-    media_type = delivery.media_type
-    binary = any(name.startswith((_KAFKA_PREFIX, _HTTP_PREFIX)) for name in delivery.headers)
-    if media_type is not None and media_type.startswith("application/cloudevents") and media_type != STRUCTURED:
-        raise UnusableInputError(f"content type {shown(media_type)}: send single events as {STRUCTURED}")
-    if binary and media_type != STRUCTURED:
-        attributes = _attributes(delivery)
-    else:
-        attributes = read_json(delivery.body, limits.hook_body_bytes)
-        if not isinstance(attributes, dict) or "specversion" not in attributes:
-            raise UnusableInputError(
-                "not a CloudEvent: neither attributes in ce_ (Kafka) or ce- (HTTP) headers nor a JSON object with "
-                '"specversion"'
-            )
-        if "data_base64" in attributes:
-            raise UnusableInputError('data_base64: write the data as a JSON object under "data"')
+def _structured(attributes: Any) -> InboundEvent:
+    if not isinstance(attributes, dict) or "specversion" not in attributes:
+        raise UnusableInputError(
+            "not a CloudEvent: neither attributes in ce_ (Kafka) or ce- (HTTP) headers nor a JSON object with "
+            '"specversion"'
+        )
+    if "data_base64" in attributes:
+        raise UnusableInputError('data_base64: write the data as a JSON object under "data"')
     return fitted(InboundEvent, attributes)
 
 

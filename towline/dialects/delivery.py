@@ -2,8 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 from schemas.events import ImageDeleted, ImagePushed
+from schemas.facts import Line
+from schemas.instants import Instant
+from schemas.references import Actor, Count, Digest, Frozen, Repository, Tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,24 +27,93 @@ class Delivery:
         return value or None
 
 
+class ImageHinted(Frozen):
+    """Something happened to a tag. What it has now, if it is there at all, only the registry can tell."""
+
+    repository: Repository
+    tag: Tag
+    actor: Actor | None = None
+    occurred_at: Instant | None = None
+
+
+class ScanNoticed(Frozen):
+    """A scanner is done with an image. The sender gives numbers only, not the report that policies judge."""
+
+    repository: Repository
+    #: At least one of these is given.
+    digest: Digest | None = None
+    tag: Tag | None = None
+    #: False: the scan failed, and there are no counts.
+    succeeded: bool
+    scanner: Line | None = None
+    #: Vulnerabilities by band. The bands are the sender's, in lower case: ``critical`` of DTR begins at CVSS 7.0.
+    counts: Annotated[dict[Annotated[str, Field(max_length=64)], Count], Field(max_length=32)] = Field(
+        default_factory=dict
+    )
+    actor: Actor | None = None
+    occurred_at: Instant | None = None
+
+
 @dataclass(frozen=True, slots=True)
-class Hint:
+class Fact:
     """One fact that a delivery tells."""
 
     data: ImagePushed | ImageDeleted
-    #: The sender's own name for this fact: the same when it is delivered again.
-    delivery_key: str
+    #: The sender's own name for this fact: the same when it is delivered again. None: the sender gives nothing that
+    #: tells a repetition from the same thing happening again.
+    delivery_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A tag that is worth a look at its registry: its sender tells too little, or anybody could be the sender."""
+
+    data: ImageHinted
+    #: As that of a fact. Looking twice does no harm.
+    delivery_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """The end of a scan, whose report is to be fetched or submitted."""
+
+    data: ScanNoticed
+    #: As that of a fact.
+    delivery_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """A sender asks if its deliveries are wanted before it sends any; ``answer`` goes back with status 200."""
+
+    #: What would be sent here, such as the topic's name.
+    subject: str
+    answer: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+    #: The answer counts only when this address was fetched. Only after the sender was verified and ``subject`` is known
+    #: to be ours: whoever may write to the hook could otherwise subscribe it to a topic of theirs. It is put together
+    #: here from checked parts, never taken from the delivery.
+    confirm_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Translation:
     """Everything that a delivery tells."""
 
-    hints: tuple[Hint, ...]
-    #: How many facts of the delivery say nothing about a tag, such as pulls and blobs.
-    passed_over: int = 0
+    facts: tuple[Fact, ...] = ()
+    hints: tuple[Hint, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    #: Given alone or not at all.
+    handshake: Handshake | None = None
+    #: Why the other parts of the delivery say nothing about a tag, one sentence each, with the path.
+    passed: tuple[str, ...] = ()
     #: What was wrong but is no reason to lose the fact, one sentence each, with the path.
     flags: tuple[str, ...] = ()
+
+    @property
+    def passed_over(self) -> int:
+        """How many parts of the delivery say nothing about a tag, such as pulls and blobs."""
+        return len(self.passed)
 
 
 Dialect = Callable[[Delivery, str | None], Translation]

@@ -1,21 +1,22 @@
 """The events of CNCF distribution (https://distribution.github.io/distribution/about/notifications/).
 
-An envelope ``{"events": [...]}``, content type ``application/vnd.docker.distribution.events.v1+json`` or ``.v2+json``.
-Pulls, mounts, blobs and manifests pushed by digest say nothing about a tag and are passed over; a tag occurs on
-manifests and indexes only. The envelope does not name the registry in a way to rely on, so the hook's settings do.
+An envelope ``{"events": [...]}``, content type ``application/vnd.docker.distribution.events.v1+json`` or ``.v2+json``;
+GitLab's registry sends the same. Pulls, mounts, blobs and manifests pushed by digest say nothing about a tag and are
+passed over; a tag occurs on manifests and indexes only. The envelope does not name the registry in a way to rely on, so
+the hook's settings do.
 """
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from schemas.events import ImageDeleted, ImagePushed
 from towline import limits
-from towline.dialects.delivery import Delivery, Hint, Translation
+from towline.dialects.delivery import Delivery, Translation
 from towline.dialects.jsonbytes import read_json
-from towline.dialects.moments import instant_or_none
+from towline.dialects.parts import Part
 from towline.dialects.reasons import fitted, shown
+from towline.dialects.telling import Telling, at
 from towline.errors import UnusableInputError
 
 MEDIA_TYPES: Final = frozenset(
@@ -26,8 +27,8 @@ MEDIA_TYPES: Final = frozenset(
     }
 )
 
-#: Where the sender wrote what our fields hold.
-_PATHS: Final[Mapping[str, str]] = {
+#: Where the sender wrote what our members hold.
+PATHS: Final[Mapping[str, str]] = {
     "repository": "target.repository",
     "tag": "target.tag",
     "digest": "target.digest",
@@ -37,13 +38,7 @@ _PATHS: Final[Mapping[str, str]] = {
 }
 
 
-class _Part(BaseModel):
-    # Other members are the sender's business. Names of images are checked where they are used, not here: a pull of
-    # something that we cannot name must not hold up the pushes that came along with it.
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
-
-
-class _Target(_Part):
+class _Target(Part):
     repository: str = ""
     tag: str | None = None
     digest: str | None = None
@@ -51,16 +46,23 @@ class _Target(_Part):
     size: int | None = None
 
 
-class _Actor(_Part):
+class _Actor(Part):
     name: str | None = None
 
 
-class _Event(_Part):
+class _Request(Part):
+    useragent: str | None = None
+
+
+class RegistryEvent(Part):
+    """One event, as distribution and those who took over its form write it."""
+
     id: Annotated[str, Field(min_length=1)]
     action: Annotated[str, Field(min_length=1)]
     timestamp: str | None = None
     target: _Target
     actor: _Actor | None = None
+    request: _Request | None = None
 
 
 def translate(delivery: Delivery, registry: str | None) -> Translation:
@@ -69,47 +71,41 @@ def translate(delivery: Delivery, registry: str | None) -> Translation:
     Raises:
         UnusableInputError: no registry is given, the body is no such envelope, or one of its events cannot be used.
     """
-    if registry is None:
-        raise UnusableInputError("distribution does not say which registry it is: name it, by Kafka header 'registry'")
+    telling = Telling("distribution", registry, PATHS)
     if delivery.media_type is not None and delivery.media_type not in MEDIA_TYPES:
         raise UnusableInputError(
             f"content type {shown(delivery.media_type)}; known are {', '.join(sorted(MEDIA_TYPES))}"
         )
-    hints: list[Hint] = []
-    flags: list[str] = []
-    events = _events(read_json(delivery.body, limits.hook_body_bytes))
-    for number, raw in enumerate(events):
-        path = f"events.{number}"
-        event = fitted(_Event, raw, path)
-        data = _data(event, registry, path)
-        if data is None:
-            continue
-        hints.append(Hint(data, event.id))
-        if event.timestamp is not None and data.occurred_at is None:
-            flags.append(f"{path}.timestamp: {shown(event.timestamp)} is not a moment and was left out")
-    return Translation(tuple(hints), len(events) - len(hints), tuple(flags))
-
-
-def _events(envelope: Any) -> list[Any]:
-    events = envelope.get("events") if isinstance(envelope, dict) else None
+    envelope = read_json(delivery.body, limits.hook_body_bytes)
+    events: Any = envelope.get("events") if isinstance(envelope, dict) else None
     if not isinstance(events, list):
         raise UnusableInputError('events: the body must be an object with a list "events"')
-    return events
+    for number, raw in enumerate(events):
+        event = fitted(RegistryEvent, raw, f"events.{number}")
+        tell(telling, event, event.id, f"events.{number}")
+    return telling.translation()
 
 
-def _data(event: _Event, registry: str, path: str) -> ImagePushed | ImageDeleted | None:
+def tell(telling: Telling, event: RegistryEvent, key: str, path: str) -> None:
+    """Tell what one event says. An unknown action is passed over: it must not hold up what came along with it.
+
+    Raises:
+        UnusableInputError: an image of a push or a deletion has an impossible name.
+    """
     target = event.target
-    told: dict[str, Any] = {
-        "repository": f"{registry}/{target.repository}",
-        "tag": target.tag or None,
-        "digest": target.digest or None,
-        "actor": (event.actor and event.actor.name) or None,
-        "occurred_at": instant_or_none(event.timestamp or ""),
-    }
-    if event.action == "push" and target.tag:
-        told |= {"media_type": target.media_type or None, "size": target.size}
-        return fitted(ImagePushed, told, path, _PATHS)
-    # Without tag and digest it is the whole repository, which distribution's API cannot delete.
-    if event.action == "delete" and (target.tag or target.digest):
-        return fitted(ImageDeleted, told, path, _PATHS)
-    return None
+    if event.action not in {"push", "delete"}:
+        telling.passed(path, f"action {shown(event.action)} neither pushes nor deletes")
+    elif not target.tag and (event.action == "push" or not target.digest):
+        # A deletion without tag and digest is one of the whole repository, which the API of registries does not have.
+        telling.passed(path, "it names no tag: a blob, or a manifest pushed by its digest")
+    elif not telling.is_ours(path, event.request.useragent if event.request else None):
+        members: dict[str, Any] = {
+            "tag": target.tag,
+            "digest": target.digest,
+            "actor": event.actor and event.actor.name,
+            "occurred_at": telling.moment(at(path, "timestamp"), event.timestamp),
+        }
+        if event.action == "push":
+            telling.pushed(key, path, target.repository, **members, media_type=target.media_type, size=target.size)
+        else:
+            telling.deleted(key, path, target.repository, **members)

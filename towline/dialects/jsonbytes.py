@@ -54,6 +54,18 @@ def read_json(body: bytes, max_bytes: int, max_depth: int = limits.json_depth) -
     return value
 
 
+def read_object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object that the body of a delivery is.
+
+    Raises:
+        UnusableInputError: as :func:`read_json`, or it is no object.
+    """
+    value = read_json(body, limits.hook_body_bytes)
+    if not isinstance(value, dict):
+        raise UnusableInputError("the body must be a JSON object")
+    return value
+
+
 def _deeper_than(body: bytes, max_depth: int) -> bool:
     if body.count(b"[") + body.count(b"{") <= max_depth:
         return False

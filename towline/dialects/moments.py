@@ -1,7 +1,7 @@
-"""Moments as senders write them (RFC 3339), turned into instants."""
+"""Moments as senders write them (RFC 3339, or seconds since 1970), turned into instants."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from schemas.instants import Instant, format_instant
@@ -25,4 +25,14 @@ def instant_or_none(text: str) -> Instant | None:
     try:
         return format_instant(datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]:0<6}{offset or '+00:00'}"))
     except (ValueError, OverflowError):
+        return None
+
+
+def instant_of_seconds(seconds: float | None) -> Instant | None:
+    """Return seconds since 1970, as some senders write moments, as an instant; None when no calendar has it."""
+    if seconds is None:
+        return None
+    try:
+        return format_instant(datetime.fromtimestamp(seconds, UTC))
+    except (ValueError, OverflowError, OSError):
         return None

@@ -9,6 +9,9 @@ from towline.registry.blobs import digest_of
 from towline.registry.client import RegistryClient
 from towline.registry.manifests import parse_manifest
 
+#: Not ours: the push notifications of what we do ourselves are no news, and these are to be.
+_AGENT: Final = "image-pusher/1"
+
 CONFIG_TYPE: Final = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE: Final = "application/vnd.oci.image.layer.v1.tar"
 
@@ -63,7 +66,7 @@ async def push_manifest(
 ) -> Descriptor:
     """Push the bytes of a manifest or index under a tag or its digest, and return its descriptor."""
     manifest = parse_manifest(content, digest_of(content), media_type)
-    await client.put_manifest(repository_name, reference, manifest)
+    await client.put_manifest(repository_name, reference, manifest, agent=_AGENT)
     return Descriptor(media_type=manifest.media_type, digest=manifest.digest, size=len(content))
 
 

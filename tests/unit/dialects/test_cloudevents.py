@@ -20,25 +20,25 @@ def test_all_modes_tell_the_same() -> None:
     assert read(Delivery({}, json.dumps(cloud_event()).encode())) == expected
     assert read(binary("ce_")) == expected
     assert read(binary("ce-")) == expected
-    (hint,) = expected.hints
-    assert isinstance(hint.data, ImagePushed)
-    assert hint.data.digest == DIGEST
+    (fact,) = expected.facts
+    assert isinstance(fact.data, ImagePushed)
+    assert fact.data.digest == DIGEST
 
 
 def test_a_deletion_is_read() -> None:
-    (hint,) = read(structured(type="image.deleted", data={"repository": "local/a", "tag": "1"})).hints
-    assert isinstance(hint.data, ImageDeleted)
+    (fact,) = read(structured(type="image.deleted", data={"repository": "local/a", "tag": "1"})).facts
+    assert isinstance(fact.data, ImageDeleted)
 
 
 def test_equal_ids_of_different_sources_are_different_facts() -> None:
     one, other = read(structured(source="a")), read(structured(source="b"))
-    assert one.hints[0].delivery_key != other.hints[0].delivery_key
+    assert one.facts[0].delivery_key != other.facts[0].delivery_key
     assert read(structured(source="a")) == one
 
 
 def test_extension_attributes_are_fine() -> None:
-    assert len(read(structured(traceparent="00-0af", count=7)).hints) == 1
-    assert len(read(binary("ce_", traceparent="00-0af")).hints) == 1
+    assert len(read(structured(traceparent="00-0af", count=7)).facts) == 1
+    assert len(read(binary("ce_", traceparent="00-0af")).facts) == 1
 
 
 def test_http_headers_are_percent_decoded_and_kafka_headers_are_not() -> None:
@@ -47,21 +47,21 @@ def test_http_headers_are_percent_decoded_and_kafka_headers_are_not() -> None:
 
 
 def test_the_attribute_time_stands_in_when_the_data_has_no_moment() -> None:
-    told = read(structured(time="2026-11-24T09:00:00+01:00")).hints[0].data
+    told = read(structured(time="2026-11-24T09:00:00+01:00")).facts[0].data
     assert told.occurred_at == "2026-11-24T08:00:00.000000Z"
     moment = "2020-01-01T00:00:00.000000Z"
-    own = read(structured(time="2026-11-24T09:00:00Z", data=push_data(occurred_at=moment))).hints[0].data
+    own = read(structured(time="2026-11-24T09:00:00Z", data=push_data(occurred_at=moment))).facts[0].data
     assert own.occurred_at == moment
 
 
 def test_a_bad_time_is_flagged_and_does_not_cost_the_event() -> None:
     translation = read(structured(time="now"))
-    assert translation.hints[0].data.occurred_at is None
+    assert translation.facts[0].data.occurred_at is None
     assert translation.flags == ("time: 'now' is not a moment and was left out",)
 
 
 def test_a_sender_may_speak_for_its_own_registry_only() -> None:
-    assert len(read(structured(), "local").hints) == 1
+    assert len(read(structured(), "local").facts) == 1
     with pytest.raises(UnusableInputError, match="speaks for registry 'other' only"):
         read(structured(), "other")
 
@@ -108,8 +108,8 @@ def test_what_does_not_fit_is_refused_with_its_path(changes: dict[str, Any], rea
 @pytest.mark.parametrize(
     ("headers", "reason"),
     [
-        ({"content-type": "application/cloudevents-batch+json"}, "send single events"),
-        ({"content-type": "application/cloudevents+avro"}, "send single events"),
+        ({"content-type": "application/cloudevents-batch+json"}, "must be a JSON array"),
+        ({"content-type": "application/cloudevents+avro"}, "known are application/cloudevents-batch"),
         ({"ce_id": "1", "ce-id": "1"}, "occurs twice"),
         ({"ce_data": "{}"}, "is none"),
         ({"ce-id": "%ff"}, "percent-encoding"),
@@ -137,9 +137,27 @@ def test_a_binary_version_that_is_unknown_or_no_number_is_refused(version: str) 
         read(binary("ce_", version=version))
 
 
-def test_an_unknown_dialect_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UnusableInputError, match="'quay' is unknown; known are cloudevents, distribution"):
-        translate("quay", structured(), None)
+def batch(*events: Any) -> Delivery:
+    return Delivery({"content-type": "application/cloudevents-batch+json"}, json.dumps(events).encode())
+
+
+def test_a_batch_tells_what_its_events_tell_one_by_one() -> None:
+    gone = {"type": "image.deleted", "data": {"repository": "local/a", "tag": "1"}}
+    events = [cloud_event(id="1"), cloud_event(id="2", **gone)]
+    singles = [structured(id="1"), structured(id="2", **gone)]
+    assert read(batch(*events)).facts == tuple(fact for single in singles for fact in read(single).facts)
+    assert read(batch()) == Translation()
+
+
+def test_one_bad_event_refuses_the_whole_batch_with_its_number() -> None:
+    for event in [cloud_event(id=None), cloud_event(data=push_data(tag=None)), [], None, {}]:
+        with pytest.raises(UnusableInputError, match=r"^1: "):
+            read(batch(cloud_event(), event, cloud_event()))
+
+
+def test_a_bad_time_in_a_batch_is_flagged_with_its_number() -> None:
+    flagged = read(batch(cloud_event(), cloud_event(time="now")))
+    assert flagged.flags == ("1: time: 'now' is not a moment and was left out",)
 
 
 def test_a_flood_of_extra_members_gives_a_short_reason() -> None:

@@ -17,8 +17,8 @@ def read(delivery: Delivery) -> Translation:
 
 
 def only(delivery: Delivery) -> ImagePushed | ImageDeleted:
-    (hint,) = read(delivery).hints
-    return hint.data
+    (fact,) = read(delivery).facts
+    return fact.data
 
 
 @pytest.mark.parametrize(("name", "media_type"), [("push-manifest-tag", OCI_MANIFEST), ("push-index-tag", OCI_INDEX)])
@@ -34,8 +34,8 @@ def test_a_pushed_tag_becomes_an_event(name: str, media_type: str) -> None:
 
 
 def test_the_event_id_of_the_registry_is_the_delivery_key() -> None:
-    (hint,) = read(distribution(distribution_event(id="vendor-id"))).hints
-    assert hint.delivery_key == "vendor-id"
+    (fact,) = read(distribution(distribution_event(id="vendor-id"))).facts
+    assert fact.delivery_key == "vendor-id"
 
 
 def test_the_registry_is_named_by_the_settings_and_not_by_the_body() -> None:
@@ -45,7 +45,8 @@ def test_the_registry_is_named_by_the_settings_and_not_by_the_body() -> None:
 
 @pytest.mark.parametrize("name", ["push-manifest-by-digest", "push-blob", "pull-manifest-tag", "mount-blob"])
 def test_what_does_not_move_a_tag_is_passed_over_and_counted(name: str) -> None:
-    assert read(fixture("distribution", name)) == Translation((), passed_over=1)
+    translation = read(fixture("distribution", name))
+    assert (translation.facts, translation.passed_over) == ((), 1)
 
 
 def test_a_deleted_tag_is_not_taken_for_a_deleted_digest() -> None:
@@ -63,25 +64,35 @@ def test_a_deleted_digest_has_no_tag() -> None:
 
 def test_a_batch_keeps_its_order_and_counts_the_rest() -> None:
     translation = read(fixture("distribution", "batch"))
-    assert [type(hint.data) for hint in translation.hints] == [ImagePushed, ImageDeleted]
+    assert [type(fact.data) for fact in translation.facts] == [ImagePushed, ImageDeleted]
     assert translation.passed_over == 3
 
 
 @pytest.mark.parametrize("action", ["replicate", "quarantine"])
 def test_unknown_actions_are_counted_and_yield_nothing(action: str) -> None:
-    assert read(distribution(distribution_event(action=action))) == Translation((), passed_over=1)
+    reason = f"events.0: action {action!r} neither pushes nor deletes"
+    assert read(distribution(distribution_event(action=action))) == Translation(passed=(reason,))
+
+
+@pytest.mark.parametrize("action", ["push", "delete"])
+def test_what_we_did_ourselves_is_no_news(action: str) -> None:
+    ours = distribution_event(action=action) | {"request": {"useragent": "towline/9.9"}}
+    others = distribution_event(action=action) | {"request": {"useragent": "docker/27.0 towline/9.9"}}
+    translation = read(distribution(ours, others))
+    assert len(translation.facts) == 1
+    assert translation.passed == ("events.0: our own doing, which the outcomes of transfers tell",)
 
 
 def test_a_pull_of_something_that_we_cannot_name_does_not_hold_up_a_push() -> None:
     pull = distribution_event(action="pull", target__digest=f"sha384:{'0' * 96}", target__tag=None)
     translation = read(distribution(pull, distribution_event()))
-    assert (len(translation.hints), translation.passed_over) == (1, 1)
+    assert (len(translation.facts), translation.passed_over) == (1, 1)
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_both_versions_of_the_content_type_are_read(version: str) -> None:
     headers = {"content-type": f"application/vnd.docker.distribution.events.{version}+json; charset=utf-8"}
-    assert len(read(Delivery(headers, distribution(distribution_event()).body)).hints) == 1
+    assert len(read(Delivery(headers, distribution(distribution_event()).body)).facts) == 1
 
 
 def test_another_content_type_is_refused() -> None:
@@ -107,7 +118,7 @@ def test_a_delivery_without_a_registry_is_refused() -> None:
 )
 def test_stamps_become_instants_cut_to_microseconds(stamp: str, instant: str) -> None:
     translation = read(distribution(distribution_event(timestamp=stamp)))
-    assert translation.hints[0].data.occurred_at == instant
+    assert translation.facts[0].data.occurred_at == instant
     assert translation.flags == ()
 
 
@@ -130,7 +141,7 @@ def test_stamps_become_instants_cut_to_microseconds(stamp: str, instant: str) ->
 )
 def test_a_bad_stamp_is_flagged_and_does_not_cost_the_event(stamp: str) -> None:
     translation = read(distribution(distribution_event(), distribution_event(timestamp=stamp)))
-    assert [hint.data.occurred_at is None for hint in translation.hints] == [False, True]
+    assert [fact.data.occurred_at is None for fact in translation.facts] == [False, True]
     assert len(translation.flags) == 1
     assert translation.flags[0].startswith("events.1.timestamp: ")
 
@@ -180,4 +191,4 @@ def test_an_event_that_is_no_object_is_refused(event: Any) -> None:
 def test_ten_thousand_events_are_all_read() -> None:
     event = {"action": "delete", "target": {"repository": "a", "tag": "1"}}
     translation = read(distribution(*[{"id": str(number), **event} for number in range(10_000)]))
-    assert [hint.delivery_key for hint in translation.hints] == [str(number) for number in range(10_000)]
+    assert [fact.delivery_key for fact in translation.facts] == [str(number) for number in range(10_000)]
