@@ -56,7 +56,7 @@ class Alter:
     change: Callable[[Answered], Answered]
 
     async def meet(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        await _send(send, self.change(await _answer_of(app, scope, receive)))
+        await _send(send, self.change(await answer_of(app, scope, receive)))
 
 
 @dataclass
@@ -66,8 +66,8 @@ class Break:
     after_bytes: int = 0
 
     async def meet(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        answered = await _answer_of(app, scope, receive)
-        await send(_start(answered))
+        answered = await answer_of(app, scope, receive)
+        await send(start_of(answered))
         # Ending here without the rest makes the server drop the connection.
         await send({"type": "http.response.body", "body": answered.body[: self.after_bytes], "more_body": True})
 
@@ -165,7 +165,8 @@ async def _read_all(receive: Receive) -> None:
         more = message.get("more_body", False)
 
 
-async def _answer_of(app: ASGIApp, scope: Scope, receive: Receive) -> Answered:
+async def answer_of(app: ASGIApp, scope: Scope, receive: Receive) -> Answered:
+    """Return what the app answers, without sending it."""
     answered = Answered(0, {}, b"")
 
     async def keep(message: Message) -> None:
@@ -180,10 +181,11 @@ async def _answer_of(app: ASGIApp, scope: Scope, receive: Receive) -> Answered:
 
 
 async def _send(send: Send, answered: Answered) -> None:
-    await send(_start(answered))
+    await send(start_of(answered))
     await send({"type": "http.response.body", "body": answered.body})
 
 
-def _start(answered: Answered) -> dict[str, Any]:
+def start_of(answered: Answered) -> dict[str, Any]:
+    """Return the message that begins an answer."""
     headers = [(name.encode(), value.encode()) for name, value in answered.headers.items()]
     return {"type": "http.response.start", "status": answered.status, "headers": headers}
