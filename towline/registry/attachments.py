@@ -147,7 +147,7 @@ class AttachmentCopier:
                 if present is None:
                     await self._target.put_manifest(self._repository.name, tag, manifest)
                     return
-                ours, theirs = _layers(manifest), _layers(present)
+                ours, theirs = layers_of(manifest), layers_of(present)
                 if all(layer in theirs for layer in ours):
                     return
                 further = [layer for layer in theirs if layer not in ours]
@@ -174,7 +174,8 @@ class AttachmentCopier:
         )
 
 
-def _layers(manifest: Manifest) -> list[Any]:
+def layers_of(manifest: Manifest) -> list[Any]:
+    """Return the descriptors under one of cosign's tags: each is a signature, an attestation or an SBOM."""
     member = "manifests" if manifest.media_type in INDEX_TYPES else "layers"
     found = manifest.document().get(member)
     return found if isinstance(found, list) else []

@@ -19,7 +19,6 @@ from towline.registry.blobs import digest_of, verified, verify_digest
 from towline.registry.download import body_from, whole
 from towline.registry.errors import (
     DeniedError,
-    DigestMismatchError,
     NotFoundError,
     ProtocolError,
     RefusedError,
@@ -35,6 +34,7 @@ from towline.registry.exchange import Exchange, next_location
 from towline.registry.manifests import Manifest, parse_manifest
 from towline.registry.pace import Sleep
 from towline.registry.pages import members, names, pages
+from towline.registry.refusals import compare_claim, is_immutable_tag, is_lost_upload
 from towline.registry.tokens import Scopes
 from towline.settings import RegistrySettings
 
@@ -44,10 +44,6 @@ MANIFEST_ACCEPT: Final = ", ".join([OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DO
 _DIGEST = re.compile(r"sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}")
 #: Up to some petabytes; a number beyond is no size.
 _SIZE = re.compile(r"[0-9]{1,15}")
-#: A session that is unknown, and one whose state is not what the address says.
-_LOST_UPLOAD_CODES: Final = frozenset({"BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"})
-#: Words by which registries refuse to move a tag under a status that also means other things.
-_IMMUTABLE_WORDS = re.compile(r"immutable|overwrit|already exists|TAG_LOCKED", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +107,7 @@ class RegistryClient:
             if response.status_code == 304:
                 if known is None:
                     raise ProtocolError(f"{what}: 304 to a request without a condition", url=str(response.url))
-                _compare_claim(response, known, what)
+                compare_claim(response, known, what)
                 return Named(known, None, None)
             digest, size = response.headers.get("docker-content-digest", ""), response.headers.get("content-length", "")
             if _DIGEST.fullmatch(digest):
@@ -140,7 +136,7 @@ class RegistryClient:
         ) as response:
             content = await capped(response, what)
         verify_digest(content, digest, url=str(response.url))
-        _compare_claim(response, digest, what)
+        compare_claim(response, digest, what)
         return parse_manifest(content, digest, response.headers.get("content-type", ""))
 
     async def has_manifest(self, repository: str, digest: str, *, push: bool = False) -> bool:
@@ -171,10 +167,10 @@ class RegistryClient:
                 headers={"content-type": manifest.media_type, "user-agent": agent},
                 body=manifest.content,
             ) as response:
-                _compare_claim(response, manifest.digest, what)
+                compare_claim(response, manifest.digest, what)
                 return "oci-subject" in response.headers
         except RegistryError as error:
-            if ":" not in reference and _is_immutable_tag(error):
+            if ":" not in reference and is_immutable_tag(error):
                 raise TagImmutableError(str(error), status=error.status, codes=error.codes) from error
             # distribution says so of layers that are kept elsewhere without an address that it likes.
             if error.status == 500 and "UNKNOWN" in error.codes and manifest.names_foreign_layers():
@@ -288,10 +284,10 @@ class RegistryClient:
                 headers={"content-type": "application/octet-stream", "content-length": str(blob.size)},
                 body=chunks,
             ) as response:
-                _compare_claim(response, blob.digest, what)
+                compare_claim(response, blob.digest, what)
         except RegistryError as error:
             # Not what the source answered while it was read, which comes through here.
-            if error.url == redact_url(str(location)) and _is_lost_upload(error):
+            if error.url == redact_url(str(location)) and is_lost_upload(error):
                 raise UploadLostError(str(error), status=error.status, codes=error.codes) from error
             raise
 
@@ -396,25 +392,6 @@ def _scopes(repository: str, *, push: bool = False) -> Scopes:
     return frozenset({f"repository:{repository}:{'pull,push' if push else 'pull'}"})
 
 
-def _compare_claim(response: httpx.Response, digest: str, what: str) -> None:
-    claim = response.headers.get("docker-content-digest", "")
-    # A registry may name the same content by its own algorithm; only like can be compared with like.
-    if claim.partition(":")[0] == digest.partition(":")[0] and claim != digest:
-        raise DigestMismatchError(f"{what}: the registry claims {claim[:140]!r}", url=str(response.url))
-
-
 def _media_type(response: httpx.Response) -> str | None:
     said = str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
     return said if 0 < len(said) <= 256 else None
-
-
-def _is_lost_upload(error: RegistryError) -> bool:
-    return error.status in {404, 416} or not _LOST_UPLOAD_CODES.isdisjoint(error.codes)
-
-
-def _is_immutable_tag(error: RegistryError) -> bool:
-    if error.status in {409, 412}:
-        return True
-    return (
-        error.status in {400, 403, 405} and _IMMUTABLE_WORDS.search(" ".join([*error.codes, error.words])) is not None
-    )

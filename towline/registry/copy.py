@@ -12,6 +12,7 @@ from towline.registry.closure import Selection, read_closure
 from towline.registry.content import ContentCopier
 from towline.registry.flights import Flights
 from towline.registry.known import KnownBlobs
+from towline.registry.latecomers import find_latecomers
 from towline.registry.manifests import Manifest
 from towline.registry.progress import CopyProgress, CopyReport
 from towline.registry.targettag import TargetTag
@@ -36,9 +37,10 @@ class CopyEngine:
     async def copy(self, command: CopyImage, progress: CopyProgress | None = None) -> CopyReport:
         """Carry out a command. It can be repeated at any time: what is there already is not copied again.
 
-        A target tag that has the commanded digest already is taken as done, with what belongs to it: neither is
-        looked at again. On failure and on cancellation the target tag keeps what it had, unless the failure came after
-        its writing, and open upload sessions are given up.
+        A target tag that has the commanded digest already is taken as done. What came to belong to the image since is
+        brought, if the command wants that; when there is nothing of it the copy is skipped. On failure and on
+        cancellation the target tag keeps what it had, unless the failure came after its writing, and open upload
+        sessions are given up.
 
         Raises:
             RegistryError: it could not be done; the error says if a retry can help.
@@ -65,17 +67,17 @@ class _Copy:
         self._source = engine.client(command.source.repository.registry)
         self._target = engine.client(command.target.repository.registry)
         self._tag = TargetTag(self._target, command, progress, engine.sleep)
+        self._selection = Selection(command.options.platforms, attestations=command.options.referrers)
 
     async def run(self) -> CopyReport:
         present = await self._tag.look()
         await self._engine.hit("transfer.authorised")
         if present == self._command.digest:
             # An earlier attempt may have moved the tag without living to see it; then this is its completion.
-            return self._progress.report(skipped=not self._progress.tag_sent)
-        options = self._command.options
-        selection = Selection(options.platforms, attestations=options.referrers)
+            is_done = self._progress.tag_sent or await self._bring_latecomers()
+            return self._progress.report(skipped=not is_done)
         source = self._command.source.repository
-        closure = await read_closure(self._source, source.name, self._command.digest, selection)
+        closure = await read_closure(self._source, source.name, self._command.digest, self._selection)
         self._progress.begin(closure)
         if source == self._command.target.repository:
             await self._name(closure[-1])
@@ -92,18 +94,45 @@ class _Copy:
         await self._engine.hit("transfer.tag_written")
         return listed
 
-    async def _copy_content(self, closure: list[Manifest]) -> None:
-        engine, target, fates = self._engine, self._command.target.repository, self._progress.blobs
+    async def _bring_latecomers(self) -> bool:
+        """Bring what came to belong to the image since it was copied; tell whether there was anything to bring."""
+        source, target = self._command.source.repository, self._command.target.repository
+        if not self._command.options.referrers or source == target:
+            return False
+        found = await find_latecomers(
+            self._source,
+            self._target,
+            origin=source,
+            copied_to=target,
+            digest=self._command.digest,
+            selection=self._selection,
+        )
+        if not found.manifests:
+            return False
+        self._progress.begin(found.manifests.values())
+        await self._copy_attachments(self._content(), found)
+        return True
+
+    def _content(self) -> ContentCopier:
+        engine = self._engine
         blobs = BlobCopier(
             engine.flights,
             engine.known,
             engine.hit,
-            fates.sent,
+            self._progress.blobs.sent,
             source=self._source,
             target=self._target,
             command=self._command,
         )
-        content = ContentCopier(blobs, self._target, target.name, engine.hit)
+        return ContentCopier(blobs, self._target, self._command.target.repository.name, engine.hit)
+
+    async def _copy_attachments(self, content: ContentCopier, attachments: Attachments) -> None:
+        engine, target = self._engine, self._command.target.repository
+        await AttachmentCopier(content, self._target, target, engine.flights).copy(attachments, self._progress.blobs)
+        await engine.hit("transfer.referrers_copied")
+
+    async def _copy_content(self, closure: list[Manifest]) -> None:
+        content, fates = self._content(), self._progress.blobs
         await content.bring(closure, fates)
         attachments = Attachments()
         if self._command.options.referrers:
@@ -114,6 +143,5 @@ class _Copy:
         self._progress.begin([*closure, *attachments.manifests.values()])
         # What belongs to an image comes after it and before its name, so it is written without one first.
         await content.write(closure, fates)
-        await AttachmentCopier(content, self._target, target, engine.flights).copy(attachments, fates)
-        await engine.hit("transfer.referrers_copied")
+        await self._copy_attachments(content, attachments)
         await self._name(closure[-1])
