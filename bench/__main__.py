@@ -1,4 +1,8 @@
-"""``python -m bench [NAME]``: runs the benchmarks, or one, and prints one JSON object a line for each."""
+"""``python -m bench [NAME]``: runs the benchmarks, or one, and prints one JSON object a line for each.
+
+``value`` is the median of ``runs``. For copies ``warm`` and ``warm_runs`` say the same of a process that has copied
+before; see :mod:`bench.copying`.
+"""
 
 import json
 import statistics
@@ -7,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench import copying
+from bench.copying import Ratios
 from bench.decisions import decision_vs_policies
 from bench.evaluator import evaluator_vs_loop
 from bench.history import decision_vs_history
@@ -18,7 +23,7 @@ from bench.replay import replay_vs_read
 class Benchmark:
     """One number: how it is measured, what it is compared with, and what it should be."""
 
-    run: Callable[[int], list[float]]
+    run: Callable[[int], list[float] | Ratios]
     target: float
     unit: str
     peer: str
@@ -49,20 +54,31 @@ def main() -> int:
             sys.stderr.write(f"no benchmark {name!r}; there are: {', '.join(BENCHMARKS)}\n")
             return 2
         try:
-            runs = [round(value, 3) for value in benchmark.run(RUNS)]
+            measured = benchmark.run(RUNS)
         except LeftOutError as error:
             print(json.dumps({"bench": name, "left_out": str(error)}), flush=True)
             continue
+        runs = measured.runs if isinstance(measured, Ratios) else measured
         line = {
             "bench": name,
-            "value": statistics.median(runs),
+            "value": _median(runs),
             "target": benchmark.target,
             "unit": benchmark.unit,
             "peer": benchmark.peer,
-            "runs": runs,
+            "runs": _rounded(runs),
         }
+        if isinstance(measured, Ratios):
+            line |= {"warm": _median(measured.warm), "warm_runs": _rounded(measured.warm)}
         print(json.dumps(line), flush=True)
     return 0
+
+
+def _median(runs: list[float]) -> float:
+    return round(statistics.median(runs), 3)
+
+
+def _rounded(runs: list[float]) -> list[float]:
+    return [round(value, 3) for value in runs]
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""``python -m bench.copier SOURCE_URL TARGET_URL SOURCE_NAME TARGET_NAME``: copies all tags of a repository.
+"""``python -m bench.copier``: for each line of standard input, copies all tags of a repository.
 
-Every tag is resolved and copied as the transferrer does it: the same engine and event loop, as many at a time. Like
-the tools that it is compared with it copies no referrers. What it took is printed for the caller: the outcomes by type,
-and the most memory that the process had.
+A line is ``SOURCE_URL TARGET_URL SOURCE_NAME TARGET_NAME``. Every tag is resolved and copied as the transferrer does
+it: the same engine and event loop, as many at a time. Like the tools that it is compared with it copies no referrers.
+Nothing is kept from one line to the next, neither connections nor what is known of blobs. Each is answered by a line of
+JSON: the outcomes by type, and the most memory that the process had so far.
 """
 
 import json
@@ -48,16 +49,22 @@ def _command(source: Repository, target: Repository, tag: str, digest: str) -> C
     )
 
 
-async def _main(source_url: str, target_url: str, source: str, target: str) -> None:
+async def _copy(source_url: str, target_url: str, source: str, target: str) -> Counter[str]:
     names = {source_url: "source"} | ({} if target_url == source_url else {target_url: "target"})
     settings = {name: RegistrySettings(url=url) for url, name in names.items()}
     async with Registries(settings) as registries:
-        outcomes = await _copy_all(
+        return await _copy_all(
             registries,
             Repository(names[source_url], source),
             Repository(names[target_url], target),
         )
-    print(json.dumps({"outcomes": outcomes, "peak_mib": _peak_mib()}))
+
+
+async def _main() -> None:
+    # The loop has nothing else to do while it waits for a line.
+    for line in sys.stdin:
+        outcomes = await _copy(*line.split())
+        print(json.dumps({"outcomes": outcomes, "peak_mib": _peak_mib()}), flush=True)
 
 
 def _peak_mib() -> float:
@@ -68,4 +75,4 @@ def _peak_mib() -> float:
 
 
 if __name__ == "__main__":
-    uvloop.run(_main(*sys.argv[1:5]))
+    uvloop.run(_main())

@@ -1,22 +1,25 @@
 """Copies by the engine against skopeo and crane: between and within CNCF distribution on loopback.
 
 Everybody does the same: all tags of one repository, from the start of a process to its end. Ours is
-:mod:`bench.copier`.
+:mod:`bench.copier`. As Towline copies in workers that run for weeks, not in processes that begin with each copy, every
+row also says what becomes of it in a process that has copied before: ``warm``. That process keeps nothing of its
+earlier copies but its compiled code.
+
+Nobody meets a cold source: ours has copied from it before the first run. Each run of ``copy_cold`` and ``blob`` has a
+new registry as its target, each of ``promote`` a new repository.
 """
 
 import asyncio
 import hashlib
-import json
+import itertools
 import os
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bench.peers import crane, skopeo
+from bench.programs import SOURCE, Copy, by_crane, by_skopeo, by_towline, running_towline
 from schemas.descriptors import Descriptor
 from tests.support.distribution import distribution
 from tests.support.images import push_manifest_of
@@ -31,38 +34,46 @@ OWN_LAYER_BYTES: Final = 4 * 1024
 BLOB_BYTES: Final = 1024**3
 
 _CHUNK_BYTES: Final = 1024 * 1024
-_SOURCE: Final = "dev/app"
-_RUN_SECONDS: Final = 300.0
 
-Copy = Callable[[str, str, str], Any]
-"""Copies all tags from one registry's URL to another's, into a repository that is named like the source: ``X/app``."""
+Place = Callable[[], AbstractContextManager[tuple[str, str]]]
+"""A URL and a repository to copy to, where no other copy of the run goes."""
 
 
-def copy_cold_vs_skopeo(runs: int) -> list[float]:
+@dataclass
+class Ratios:
+    """Their time by ours, run by run."""
+
+    #: When each of our copies begins with a process, as theirs do.
+    runs: list[float] = field(default_factory=list)
+    #: When ours run in a process that has copied before.
+    warm: list[float] = field(default_factory=list)
+
+
+def copy_cold_vs_skopeo(runs: int) -> Ratios:
     return _cold(runs, by_skopeo(), push_images)
 
 
-def copy_cold_vs_crane(runs: int) -> list[float]:
+def copy_cold_vs_crane(runs: int) -> Ratios:
     return _cold(runs, by_crane(), push_images)
 
 
-def promote_vs_skopeo(runs: int) -> list[float]:
+def promote_vs_skopeo(runs: int) -> Ratios:
     return _promote(runs, by_skopeo())
 
 
-def promote_vs_crane(runs: int) -> list[float]:
+def promote_vs_crane(runs: int) -> Ratios:
     return _promote(runs, by_crane())
 
 
-def recopy_vs_skopeo(runs: int) -> list[float]:
+def recopy_vs_skopeo(runs: int) -> Ratios:
     return _recopy(runs, by_skopeo())
 
 
-def recopy_vs_crane(runs: int) -> list[float]:
+def recopy_vs_crane(runs: int) -> Ratios:
     return _recopy(runs, by_crane())
 
 
-def blob_vs_crane(runs: int) -> list[float]:
+def blob_vs_crane(runs: int) -> Ratios:
     return _cold(runs, by_crane(), push_large)
 
 
@@ -76,78 +87,46 @@ def blob_memory_mib(runs: int) -> list[float]:
         return peaks
 
 
-def by_towline(source: str, target: str, wanted: str) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads(_run([sys.executable, "-m", "bench.copier", source, target, _SOURCE, wanted]))
-    assert set(report["outcomes"]) <= {"TransferCompleted", "TransferSkipped"}, report
-    return report
+def _cold(runs: int, peer: Copy, push: Callable[[RegistryClient], Any]) -> Ratios:
+    """Compare copies into registries that have nothing."""
 
-
-def by_skopeo() -> Copy:
-    plain = ["--src", "docker", "--dest", "docker", "--src-tls-verify=false", "--dest-tls-verify=false"]
-    command = [skopeo(), "sync", *plain]
-
-    def copy(source: str, target: str, wanted: str) -> None:
-        _run([*command, f"{_host(source)}/{_SOURCE}", f"{_host(target)}/{wanted.rpartition('/')[0]}"])
-
-    return copy
-
-
-def by_crane() -> Copy:
-    command = [crane(), "cp", "--all-tags"]
-
-    def copy(source: str, target: str, wanted: str) -> None:
-        _run([*command, f"{_host(source)}/{_SOURCE}", f"{_host(target)}/{wanted}"])
-
-    return copy
-
-
-def _host(url: str) -> str:
-    return url.partition("://")[2]
-
-
-def _run(command: Sequence[str]) -> str:
-    with tempfile.TemporaryFile() as errors:
-        ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=errors, timeout=_RUN_SECONDS, check=False)
-        errors.seek(0)
-        assert ended.returncode == 0, errors.read()[-2000:].decode(errors="replace")
-    return ended.stdout.decode()
-
-
-def _seconds(copy: Copy, source: str, target: str, wanted: str) -> float:
-    start = time.perf_counter()
-    copy(source, target, wanted)
-    return time.perf_counter() - start
-
-
-def _cold(runs: int, peer: Copy, push: Callable[[RegistryClient], Any]) -> list[float]:
-    """Return their time by ours, each into a registry that has nothing."""
-
-    def fresh(copy: Copy) -> float:
+    @contextmanager
+    def place() -> Iterator[tuple[str, str]]:
         with distribution() as target:
-            return _seconds(copy, source, target, "copied/app")
+            yield target, "copied/app"
 
     with _source(push) as source:
-        return [fresh(peer) / fresh(by_towline) for _ in range(runs)]
+        return _compared(runs, peer, source, place)
 
 
-def _promote(runs: int, peer: Copy) -> list[float]:
-    """Return their time by ours, each into new repositories of the source's registry."""
+def _promote(runs: int, peer: Copy) -> Ratios:
+    """Compare copies into new repositories of the source's registry."""
+    numbers = itertools.count()
     with _source(push_images) as source:
-        return [
-            _seconds(peer, source, source, f"theirs-{run}/app")
-            / _seconds(by_towline, source, source, f"ours-{run}/app")
-            for run in range(runs)
-        ]
+        return _compared(runs, peer, source, lambda: nullcontext((source, f"new-{next(numbers)}/app")))
 
 
-def _recopy(runs: int, peer: Copy) -> list[float]:
-    """Return their time by ours when the target has everything."""
+def _recopy(runs: int, peer: Copy) -> Ratios:
+    """Compare copies when the target has everything."""
     with _source(push_images) as source, distribution() as target:
-        by_towline(source, target, "copied/app")
-        return [
-            _seconds(peer, source, target, "copied/app") / _seconds(by_towline, source, target, "copied/app")
-            for _ in range(runs)
-        ]
+        return _compared(runs, peer, source, lambda: nullcontext((target, "copied/app")))
+
+
+def _compared(runs: int, peer: Copy, source: str, place: Place) -> Ratios:
+    def seconds(copy: Copy) -> float:
+        with place() as (target, wanted):
+            start = time.perf_counter()
+            copy(source, target, wanted)
+            return time.perf_counter() - start
+
+    ratios = Ratios()
+    with running_towline() as by_running:
+        seconds(by_running)
+        for _ in range(runs):
+            theirs, ours, warm = seconds(peer), seconds(by_towline), seconds(by_running)
+            ratios.runs.append(theirs / ours)
+            ratios.warm.append(theirs / warm)
+    return ratios
 
 
 @contextmanager
@@ -168,7 +147,7 @@ async def push_images(client: RegistryClient) -> None:
     bases = [[os.urandom(BASE_LAYER_BYTES) for _ in range(3)] for _ in range(BASES)]
     for number in range(IMAGES):
         layers = [*bases[number % BASES], os.urandom(OWN_LAYER_BYTES)]
-        await push_image(client, _SOURCE, f"v{number}", layers, labels={"number": str(number)})
+        await push_image(client, SOURCE, f"v{number}", layers, labels={"number": str(number)})
 
 
 async def push_large(client: RegistryClient) -> None:
@@ -183,5 +162,5 @@ async def push_large(client: RegistryClient) -> None:
         for _ in range(BLOB_BYTES // _CHUNK_BYTES):
             yield chunk
 
-    await client.put_blob(await client.start_upload(_SOURCE), layer, chunks)
-    await push_manifest_of(client, _SOURCE, "large", [layer])
+    await client.put_blob(await client.start_upload(SOURCE), layer, chunks)
+    await push_manifest_of(client, SOURCE, "large", [layer])
