@@ -5,11 +5,12 @@ within each queue. What a crash interrupts is driven again at start, unless its 
 waits when a later command of its queue is there may end by that alone: the latest decision wins.
 """
 
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, TypeVar
 
+from agents.backlog import Backlog
 from agents.ended import EndedBefore
 from agents.outcomes import end_id, ends_since
 from agents.partition_state import NOTHING_APPLIED, PartitionState
@@ -81,6 +82,7 @@ class CommandRunner(Generic[CommandT]):
         #: Where the log's partitions end, asked once for each batch of commands: an older answer is right too.
         self._event_ends: dict[int, int] = {}
         self.pool = JobPool(self._run, on_failure, at_a_time=duty.at_a_time)
+        self._backlog = Backlog(log, self.pool, self._pending)
         #: Set by whoever puts the parts together: how an end reaches the partition's state.
         self.submit: Submit | None = None
 
@@ -111,30 +113,30 @@ class CommandRunner(Generic[CommandT]):
 
     async def opened(self, state: PartitionState) -> None:
         """Drive again what was accepted and has no end."""
-        pending: dict[str, Job[CommandT]] = {}
+        pending: dict[str, tuple[int, str]] = {}
         since: dict[int, int] = {}
         ended: dict[str, int] = {}
-        for key in state.keys(_COMMAND):
-            value = state.get(key) or {}
+        for key, value in state.items(_COMMAND):
             if "command" not in value:
                 ended[key] = value["offset"]
                 continue
             job = self._kept_job(state.partition, value)
-            pending[end_id(job.command_id)] = job
+            pending[end_id(job.command_id)] = job.offset, job.command_id
             home = self._home(job)
             since[home] = min(since.get(home, value["outcome_since"]), value["outcome_since"])
         for home, start in since.items():
             for event_id in await retrying(partial(ends_since, self._log, home, self._duty.ends, start)):
                 if (before := pending.pop(event_id, None)) is not None:
-                    state.put(_COMMAND + before.command_id, _ended(before))
-                    ended[_COMMAND + before.command_id] = before.offset
+                    offset, command_id = before
+                    state.put(_COMMAND + command_id, _ended(offset))
+                    ended[_COMMAND + command_id] = offset
         # The table has its keys in the order of ids, which says nothing about when they came.
         self._ended[state.partition] = sorted(ended, key=ended.__getitem__)
         self._accepted.pop(state.partition, None)
         await self._ended_before.open(state.partition, knows_nothing=state.applied == NOTHING_APPLIED)
         if state.is_changed:
             await state.commit(state.applied)
-        self.pool.add(*_again(pending.values()))
+        self._drive_again(state, sorted(pending.values()))
 
     async def committed(self, state: PartitionState) -> None:
         """Begin what is now safe in the table."""
@@ -142,13 +144,15 @@ class CommandRunner(Generic[CommandT]):
         if not self._ended_before.is_open(state.partition):
             return  # The state is being rebuilt; what is left to do begins when it is open.
         self._ended_before.passed(state.partition, state.applied)
-        self.pool.add(*self._accepted.pop(state.partition, ()))
+        self._backlog.add(state.partition, self._accepted.pop(state.partition, []))
+        await self._backlog.refill(state)
 
     async def closed(self, partition: int) -> None:
         """Stop the work of a partition; its next owner drives it again."""
         self._accepted.pop(partition, None)
         self._ended.pop(partition, None)
         self._ended_before.close(partition)
+        self._backlog.close(partition)
         await self.pool.drop(partition)
 
     async def _run(self, job: Job[CommandT], last: Job[CommandT] | None) -> None:
@@ -160,17 +164,21 @@ class CommandRunner(Generic[CommandT]):
         await self._record([end])
         await self._failpoints.hit(f"{self.name}.outcome_acked")
         if self.submit is not None:
-            await self.submit(job.partition, partial(self._end, job))
+            await self.submit(job.partition, partial(self._finish, job))
 
     async def _record(self, events: Sequence[Envelope[Frozen]]) -> None:
         for start in range(0, len(events), limits.batch_record_count):
             appends = [event_append(event) for event in events[start : start + limits.batch_record_count]]
             await retrying(partial(self._log.append_all, appends))
 
+    def _finish(self, job: Job[CommandT], state: PartitionState) -> None:
+        self._backlog.ended(state.partition)
+        self._end(job, state)
+
     def _end(self, job: Job[CommandT], state: PartitionState) -> None:
         # Ended commands are remembered, so that one that the evaluator emits again after a crash is not carried out
         # again; only the last ones, because it does so at once.
-        state.put(_COMMAND + job.command_id, _ended(job))
+        state.put(_COMMAND + job.command_id, _ended(job.offset))
         ended = self._ended.setdefault(state.partition, [])
         ended.append(_COMMAND + job.command_id)
         while len(ended) > limits.ended_command_count:
@@ -188,6 +196,18 @@ class CommandRunner(Generic[CommandT]):
             raise TypeError(f"the table of {self.name} holds {envelope.subject}, which is no command of its")
         return self._job(partition, int(value["offset"]), envelope.id, envelope.data)
 
+    def _pending(self, state: PartitionState, command_id: str, offset: int) -> Job[CommandT] | None:
+        value = state.get(_COMMAND + command_id) or {}
+        return self._kept_job(state.partition, value) if "command" in value and value["offset"] == offset else None
+
+    def _drive_again(self, state: PartitionState, pending: Sequence[tuple[int, str]]) -> None:
+        # Only the first ones of a partition were in the pool of an earlier life, and no more than are in this one's.
+        count = limits.waiting_command_count
+        jobs = [self._pending(state, command_id, offset) for offset, command_id in pending[:count]]
+        self._backlog.add(state.partition, _again([job for job in jobs if job is not None]))
+        if len(pending) > count:
+            self._backlog.leave(state.partition, pending[count][0])
+
     def _home(self, job: Job[CommandT]) -> int:
         return partition_for(self._duty.key(job.command), self._event_partitions)
 
@@ -197,12 +217,11 @@ class CommandRunner(Generic[CommandT]):
         return self._event_ends[partition]
 
 
-def _again(jobs: Iterable[Job[CommandT]]) -> list[Job[CommandT]]:
+def _again(ordered: Sequence[Job[CommandT]]) -> list[Job[CommandT]]:
     """Return what a crash interrupted, in the order of the log; the first job of each queue may have been under way."""
-    ordered = sorted(jobs, key=lambda job: job.offset)
     first = {job.queue: job for job in reversed(ordered)}
     return [replace(job, may_have_begun=first[job.queue] is job) for job in ordered]
 
 
-def _ended(job: Job[CommandT]) -> Value:
-    return {"ended": True, "offset": job.offset}
+def _ended(offset: int) -> Value:
+    return {"ended": True, "offset": offset}

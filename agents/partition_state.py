@@ -6,7 +6,7 @@ after a crash writes what the journal has and the entries lack, and compares the
 is another version's, the partition is rebuilt from the log.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -92,10 +92,11 @@ class PartitionState:
         """Return the value under ``key`` with what is staged, or None."""
         return self._staged[key] if key in self._staged else self._committed(key)[1]
 
-    def keys(self, prefix: str) -> list[str]:
-        """Return the committed keys that begin with ``prefix``, sorted."""
-        keys = (key for key, _ in self._table.items(self.partition))
-        return sorted(key.decode() for key in keys if key.startswith(prefix.encode()))
+    def items(self, prefix: str) -> Iterator[tuple[str, Value]]:
+        """Yield what is committed under the keys that begin with ``prefix``, without remembering it."""
+        for key, raw in self._table.items(self.partition):
+            if key.startswith(prefix.encode()):
+                yield key.decode(), orjson.loads(raw)["value"]
 
     def put(self, key: str, value: Value | None) -> None:
         """Stage a value; None removes the key."""
