@@ -22,13 +22,15 @@ class ServerCertificate:
     key_file: Path
 
 
-def make_server_certificate(folder: Path, address: str = "127.0.0.1") -> ServerCertificate:
-    """Write a new authority and a certificate for ``address`` into ``folder``."""
+def make_server_certificate(
+    folder: Path, address: str = "127.0.0.1", *, valid_for: timedelta = timedelta(days=1)
+) -> ServerCertificate:
+    """Write a new authority and a certificate for ``address`` into ``folder``; with less than no time it is expired."""
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca = _builder("Test authority", "Test authority", ca_key)
     ca = ca.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
-    server = _builder("Test server", "Test authority", key).add_extension(names, critical=False)
+    server = _builder("Test server", "Test authority", key, valid_for).add_extension(names, critical=False)
     made = ServerCertificate(folder / "ca.pem", folder / "server.pem", folder / "server.key")
     made.ca_file.write_bytes(_sign(ca, ca_key))
     made.certificate_file.write_bytes(_sign(server, ca_key))
@@ -49,7 +51,9 @@ def key_pem(key: PrivateKey) -> bytes:
     )
 
 
-def _builder(subject: str, issuer: str, key: PrivateKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: str, issuer: str, key: PrivateKey, valid_for: timedelta = timedelta(days=1)
+) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
@@ -58,7 +62,7 @@ def _builder(subject: str, issuer: str, key: PrivateKey) -> x509.CertificateBuil
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_after(now + valid_for)
     )
 
 
