@@ -97,8 +97,9 @@ class Checks:
             if not self._drawn.kinds & _RACED and not isinstance(outcome, TransferFailed):
                 assert found == last.digest, f"{place} does not have what the last command brought there"
         self._check_sessions()
-        if not any(self._may_be_refused(it) for it in commands.values()) and "collected" not in self._drawn.kinds:
-            assert [*self._pair.source.violations, *self._pair.target.violations] == []
+        if not any(self._may_be_refused(it) for it in commands.values()) and not self._drawn.collected:
+            violations = [*self._pair.source.violations, *self._pair.target.violations]
+            assert violations == [], violations
         self._pair.source.violations.clear()
         self._pair.target.violations.clear()
 
@@ -109,6 +110,7 @@ class Checks:
             repository = self._repositories[str(command.target.repository)]
             found = repository.tags.get(command.target.tag)
             if isinstance(outcome, TransferFailed):
+                assert outcome.cause in {"target-exists", "sparse-index-refused"}, outcome
                 assert outcome.attempts == 1, outcome
                 assert found == self._targets[str(command.target.repository), command.target.tag].before
             else:

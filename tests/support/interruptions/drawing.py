@@ -89,6 +89,8 @@ class Drawn:
     story: list[str] = field(default_factory=list)
     kinds: set[str] = field(default_factory=set)
     met: int = 0
+    #: Whether blobs were ever collected: a worker that knew them writes a manifest in vain, and then brings them again.
+    collected: bool = False
 
     def install(self, count: int, commands: list[CopyImage], *, listing: bool) -> None:
         """Put so many faults into the way of these commands; ``listing``: the target lists referrers."""
@@ -123,6 +125,7 @@ class Drawn:
         where = "source" if side == "from" else target
         self.story.append(f"{kind} {times} times from request {nth} on: {where} {method} {path} {fault}")
         self.kinds.add(kind)
+        self.collected = self.collected or kind == "collected"
         faults: Faults = getattr(self.pair, f"{where}_faults")
         faults.on(method, path, Counted(fault, self._note_met), nth=nth, times=times)
 

@@ -99,11 +99,13 @@ class World:
         return [self._envelope(self._command(target)) for target in chosen]
 
     def _command(self, target: str) -> CopyImage:
-        name = self._draw.choice(sorted(self._mixed.images))
+        where, _, tag = target.rpartition(":")
+        present = self._repository(Repository.parse(where)).tags.get(tag)
+        name = self._draw.choice([name for name, digest in sorted(self._mixed.images.items()) if digest != present])
         options = CopyOptions(
             platforms=PLATFORMS[:1] if "platforms" in name and self._draw.random() < 0.6 else (),
             referrers=self._draw.random() < 0.8,
-            overwrite=self._draw.choice(("if-different", "if-different", "if-different", "backup", "never")),
+            overwrite=self._draw.choices(("if-different", "backup", "never"), (6, 2, 1))[0],
         )
         return copy_command(f"source/{SOURCE}:1.0", self._mixed.images[name], target, **options.model_dump())
 
