@@ -63,8 +63,13 @@ def distribution(
     basic: bool = False,
     token: TokenAuth | None = None,
     tls: ServerCertificate | None = None,
+    elsewhere: bool = False,
 ) -> Iterator[str]:
-    """Run a registry and yield its URL. ``basic`` asks for USER and PASSWORD; deleting is allowed."""
+    """Run a registry and yield its URL.
+
+    ``basic`` asks for USER and PASSWORD; ``elsewhere`` takes images with layers that are only named, with an address.
+    Deleting is allowed.
+    """
     path = binary(release)
     with tempfile.TemporaryDirectory(prefix="towline-distribution-") as name:
         folder = Path(name)
@@ -72,6 +77,8 @@ def distribution(
         for _ in range(_STARTS):
             port = _free_port()
             config = _config(folder, port, notify=notify, basic=basic, token=token, tls=tls)
+            if elsewhere:
+                config["validation"] = {"manifests": {"urls": {"allow": ["^https?://"]}}}
             (folder / "config.yml").write_text(yaml.safe_dump(config))
             with (folder / "log").open("wb") as log:
                 process = subprocess.Popen(

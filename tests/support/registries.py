@@ -1,7 +1,7 @@
 """The registries that promises are tried on: ours in the process, and real ones, each with what it cannot do."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -42,22 +42,25 @@ class RealRegistry:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[str]:
         """Start an empty one and yield its URL."""
+        if self.name == "local":
+            async with serving(LocalRegistry()) as url:
+                yield url
+        else:
+            with self.process() as url:
+                yield url
+
+    def process(self, *, elsewhere: bool = False) -> AbstractContextManager[str]:
+        """Start a real one; with ``elsewhere`` it takes images with layers that are only named, with an address."""
         match self.name:
-            case "local":
-                async with serving(LocalRegistry()) as url:
-                    yield url
             case "distribution 2.8":
-                with distribution() as url:
-                    yield url
+                return distribution(elsewhere=elsewhere)
             case "distribution 3":
-                with distribution(release="3") as url:
-                    yield url
+                return distribution(release="3", elsewhere=elsewhere)
             case "crane":
-                with goregistry("crane") as url:
-                    yield url
-            case _:
-                with goregistry("ociregistry", page_size=50) as url:
-                    yield url
+                return goregistry("crane")
+            case "ociregistry":
+                return goregistry("ociregistry", page_size=50)
+        raise AssertionError(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,4 +118,5 @@ CRANE: Final = RealRegistry(
         "removal with all tags": "tags stay",
     },
 )
-ALL: Final = (LOCAL, DISTRIBUTION_2, DISTRIBUTION_3, OCIREGISTRY, CRANE)
+REAL: Final = (DISTRIBUTION_2, DISTRIBUTION_3, OCIREGISTRY, CRANE)
+ALL: Final = (LOCAL, *REAL)

@@ -99,7 +99,7 @@ async def push_signatures(
 async def attach(
     client: RegistryClient, repository: str, subject: Descriptor, content: bytes, media_type: str, **members: Any
 ) -> Descriptor:
-    """Push an artifact about ``subject`` as clients do: with a list under the fallback tag where the registry has none."""
+    """Push an artifact about ``subject`` as clients do: listed under the fallback tag where the registry lists none."""
     layer = await push_blob(client, repository, content, media_type)
     made = await push_manifest_of(
         client, repository, "attached", [layer], subject=entry(subject), artifactType=media_type, **members
