@@ -43,6 +43,8 @@ def editor_schema() -> dict[str, Any]:
     schema["description"] = "All policies in force together. A file replaces all policies before it, as one revision."
     schema["properties"]["policies"] |= {"title": "Policies", "description": "The policies, in any order."}
     del schema["properties"]["policies"]["default"]
+    reconcile = schema["properties"]["reconcile"]
+    reconcile |= {"title": "Reconcile", "description": _described(PolicySet)["reconcile"]}
     described = _described(Policy)
     for name, field in definitions["Policy"]["properties"].items():
         field |= {"title": _title(name), "description": described[name]}

@@ -3,12 +3,12 @@
 Events are JSON lines: whole envelopes, or only ``{"type": …, "data": …, "time"?: …}``. Blank lines and lines that begin
 with ``#`` are skipped. What a short event leaves out derives from its place: its id from its number, so that two equal
 pushes are two pushes; its time is that of the event before, a tick's its own ``now``, and the first one's the beginning
-of 1970.
+of 1970. A short ``poll.completed`` of a repository without ``contents`` found what the events before it tell.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any, Final
 
@@ -17,17 +17,18 @@ from pydantic import ValidationError
 
 from schemas.canonical import content_id
 from schemas.catalogue import EVENT_TYPES, UnreadableRecordError, decode, problems_in, type_of
-from schemas.commands import CopyImage
+from schemas.commands import CopyImage, RemoveTag
 from schemas.decisions import Decision
 from schemas.envelope import Envelope
-from schemas.events import ClockTicked, PolicyPublished, TransferCompleted
+from schemas.events import ClockTicked, PolicyPublished, PollCompleted, TagRemoved, TransferCompleted
 from schemas.instants import format_instant
-from schemas.outcomes import Outcome
+from schemas.outcomes import Report
 from schemas.policies import PolicySet
-from schemas.references import Frozen
+from schemas.references import Frozen, Reference
 from towline import limits
 from towline.errors import MisuseError
 from towline.policy.rules.spans import parse_moment
+from towline.policy.state.repositories import contents
 from towline.policy.step import MemoryState, Step
 
 SOURCE: Final = "towline/try"
@@ -148,7 +149,7 @@ def _time(text: object) -> str:
 
 
 def _subject(data: Any) -> str:
-    if isinstance(data, Outcome):
+    if isinstance(data, Report):
         return str(data.target)
     subject = str(getattr(data, "repository", None) or type_of(data))
     if getattr(data, "tag", None):
@@ -159,7 +160,7 @@ def _subject(data: Any) -> str:
 def judge(policies: PolicySet, events: Iterable[Given], *, follow: bool) -> list[Made]:
     """Return the decisions on events under a policy set, in order.
 
-    With ``follow`` each commanded copy is completed at once, so that chains are judged to their end.
+    With ``follow`` each commanded copy and removal is completed at once, so that chains are judged to their end.
 
     Raises:
         MisuseError: following leads to more events than a trial may have.
@@ -174,7 +175,7 @@ def judge(policies: PolicySet, events: Iterable[Given], *, follow: bool) -> list
             left -= 1
             if left < 0:
                 raise MisuseError(f"more than {limits.trial_event_count} events follow from these")
-            step = state.step(todo.popleft())
+            step = state.step(_added_up(state, todo.popleft()))
             made += [Made(item.line, decision.data) for decision in step.decisions]
             todo += step.announcements
             todo += _following(step) if follow else ()
@@ -187,8 +188,17 @@ def _publication(policies: PolicySet, time: str) -> Envelope[Frozen]:
     return Envelope(content_id("policy.try", "publication"), SOURCE, "policies@1", time, data)
 
 
+def _added_up(state: MemoryState, event: Envelope[Frozen]) -> Envelope[Frozen]:
+    data = event.data
+    if event.source != SOURCE or not isinstance(data, PollCompleted):
+        return event
+    if data.repository is None or data.contents is not None:
+        return event
+    return replace(event, data=data.model_copy(update={"contents": contents(state, data.repository)}))
+
+
 def _following(step: Step) -> Iterator[Envelope[Frozen]]:
-    """Yield what happens when every copy succeeds: facts are told before the image arrives, as the evaluator does."""
+    """Yield what happens when all goes well: facts are told before the image arrives, as the evaluator does."""
     yield from step.carried
     for command in step.commands:
         if isinstance(copy := command.data, CopyImage):
@@ -199,7 +209,14 @@ def _following(step: Step) -> Iterator[Envelope[Frozen]]:
                 blobs_mounted=0,
                 blobs_skipped=0,
             )
-            yield Envelope(content_id(command.id, "outcome"), SOURCE, str(copy.target), command.time, data)
+            yield _outcome(command, copy.target, data)
+        if isinstance(removal := command.data, RemoveTag):
+            gone = TagRemoved(**removal.outcome_members(command.id), previous_digest=removal.digest)
+            yield _outcome(command, removal.target, gone)
+
+
+def _outcome(command: Envelope[Any], target: Reference, data: Frozen) -> Envelope[Frozen]:
+    return Envelope(content_id(command.id, "outcome"), SOURCE, str(target), command.time, data)
 
 
 def differences(made: Iterable[Made], expected: Iterable[Mapping[str, Any]]) -> Iterator[Difference]:

@@ -9,16 +9,21 @@ from schemas.events import (
     ImageDeleted,
     ImageObserved,
     ImagePushed,
+    RemovalFailed,
+    RemovalSkipped,
+    TagRemoved,
+    TagsListed,
     TransferCompleted,
     TransferFailed,
     TransferSkipped,
 )
 from schemas.outcomes import Outcome
 from schemas.references import Reference
-from streams.audit.trail import Story, decision_of, read_story
+from streams.audit.trail import Story, decision_of, is_deletion, read_story
 from streams.history import Recorded
 from streams.log import EventLog
 from towline.policy.arrival import arrival_of
+from towline.policy.decide import MISSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +36,8 @@ class PolicyExplanation:
     reason: str
     target: str | None
     rules: tuple[RuleFinding, ...]
-    #: How the transfer ended: ``completed``, ``skipped`` or ``failed``; ``pending`` while there is no outcome; None
-    #: when nothing was to be transferred.
+    #: How the transfer or removal ended: ``completed``, ``removed``, ``skipped`` or ``failed``; ``pending`` while there
+    #: is no outcome; None when nothing was to be done.
     outcome: str | None
     outcome_detail: str | None
     #: ``enforce``, or ``shadow``: recorded only.
@@ -63,17 +68,26 @@ async def explain(log: EventLog, reference: Reference) -> Explanation | None:
     """
     story = await read_story(log, reference)
     # A transfer that failed, one that was superseded, and one that was asked for, brought nothing here.
-    arrivals = [item for item in story.arrivals if arrival_of(item.envelope) or _is_deletion(item)]
+    arrivals = [item for item in story.arrivals if arrival_of(item.envelope) or is_deletion(item)]
     if not arrivals:
         return None
     digest, came_by = _arrival(arrivals[-1])
     told = _told_since_change(arrivals)
-    latest = _latest(story, told, digest)
+    latest = _settled(story, arrivals[-1]) if digest is None else _latest(story, told, digest)
+    if any(decision_of(item).event_id == arrivals[-1].envelope.id and _is_missed(item) for item in story.decisions):
+        came_by = f"{came_by}, {MISSED}"
     return Explanation(str(reference), digest, came_by, tuple(_policy(item, story) for item in latest))
 
 
-def _is_deletion(item: Recorded) -> bool:
-    return isinstance(item.envelope.data, ImageDeleted)
+def _is_missed(item: Recorded) -> bool:
+    return decision_of(item).reason.endswith(MISSED)
+
+
+def _settled(story: Story, deletion: Recorded) -> list[Recorded]:
+    """Return what became of the targets since the tag is gone, by policy the last."""
+    later = [item for item in story.decisions if item.envelope.time >= deletion.envelope.time]
+    latest = {decision_of(item).policy: item for item in later if decision_of(item).verdict in {"remove", "deny"}}
+    return [latest[name] for name in sorted(latest, key=str)]
 
 
 def _latest(story: Story, told: set[str], digest: str | None) -> list[Recorded]:
@@ -108,6 +122,10 @@ def _arrival(item: Recorded) -> tuple[str | None, str]:
             return data.digest, f"found by a poll at {item.envelope.time}"
         case ImageDeleted():
             return None, f"deleted at {item.envelope.time}"
+        case TagsListed():
+            return None, f"not listed any more at {item.envelope.time}"
+        case TagRemoved() as data:
+            return None, f"removed by policy {data.policy} at {item.envelope.time}, as {data.source} vanished"
         case data:
             raise TypeError(f"{type_of(data)} brings no image")
 
@@ -116,7 +134,7 @@ def _policy(item: Recorded, story: Story) -> PolicyExplanation:
     decision = decision_of(item)
     outcome: str | None = None
     detail: str | None = None
-    if decision.verdict in {"promote", "mirror"} and decision.mode == "enforce":
+    if decision.verdict in {"promote", "mirror", "remove"} and decision.mode == "enforce":
         outcome, detail = _outcome(item.envelope.id, story)
     return PolicyExplanation(
         decision.policy,
@@ -137,7 +155,7 @@ def _outcome(decision_id: str, story: Story) -> tuple[str, str | None]:
     for item in story.outcomes:
         data = item.envelope.data
         if isinstance(data, Outcome) and data.decision_id == decision_id:
-            detail = f"{data.cause}: {data.detail}" if isinstance(data, TransferFailed) else None
-            detail = data.reason if isinstance(data, TransferSkipped) else detail
-            return type_of(data).removeprefix("transfer."), detail
+            detail = f"{data.cause}: {data.detail}" if isinstance(data, TransferFailed | RemovalFailed) else None
+            detail = data.reason if isinstance(data, TransferSkipped | RemovalSkipped) else detail
+            return type_of(data).rpartition(".")[2], detail
     return "pending", None

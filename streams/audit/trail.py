@@ -4,19 +4,19 @@ from dataclasses import dataclass
 from typing import cast
 
 from schemas.catalogue import type_of
-from schemas.commands import CopyImage
+from schemas.commands import TargetCommand
 from schemas.decisions import Decision
 from schemas.events import (
     ImageDeleted,
     ImageObserved,
     ImagePushed,
     PromotionRequested,
-    TransferCompleted,
-    TransferFailed,
-    TransferSkipped,
+    TagRemoved,
+    TagsListed,
+    TransferProgressed,
 )
 from schemas.facts import ImageInspected
-from schemas.outcomes import Outcome
+from schemas.outcomes import Outcome, Report
 from schemas.references import Reference, Repository
 from streams.audit.wording import is_fact, told
 from streams.history import Recorded, recorded_of
@@ -60,7 +60,7 @@ async def read_story(log: EventLog, reference: Reference) -> Story:
     """
     repository = reference.repository
     events = _once([item async for item in recorded_of(log, EVENTS, [repository])])
-    arrivals = [item for item in events if _is_about(item, reference)]
+    arrivals = _without_absences([item for item in events if _is_about(item, reference)])
     decisions = _once(
         [
             item
@@ -122,9 +122,28 @@ async def _followed(log: EventLog, topic: str, targets: set[Repository], decisio
         [
             item
             async for item in recorded_of(log, topic, targets)
-            if isinstance(item.envelope.data, CopyImage | Outcome) and item.envelope.data.decision_id in decision_ids
+            if isinstance(item.envelope.data, TargetCommand | Report)
+            and item.envelope.data.decision_id in decision_ids
+            # How far it came at some moment is nobody's question afterwards.
+            and not isinstance(item.envelope.data, TransferProgressed)
         ]
     )
+
+
+def _without_absences(arrivals: list[Recorded]) -> list[Recorded]:
+    """Leave out listings that do not list a tag of which the log knew that it is not there, or had newer word."""
+    told: list[Recorded] = []
+    for item in arrivals:
+        is_listing = isinstance(item.envelope.data, TagsListed)
+        if is_listing and (not told or is_deletion(told[-1]) or told[-1].envelope.time >= item.envelope.time):
+            continue
+        told.append(item)
+    return told
+
+
+def is_deletion(item: Recorded) -> bool:
+    """Tell whether a record about a tag says that it is gone."""
+    return isinstance(item.envelope.data, ImageDeleted | TagsListed | TagRemoved)
 
 
 def _once(items: list[Recorded]) -> list[Recorded]:
@@ -139,10 +158,17 @@ def _is_about(item: Recorded, reference: Reference) -> bool:
     match item.envelope.data:
         case ImagePushed() | ImageObserved() | ImageDeleted() | PromotionRequested() as data:
             return data.repository == reference.repository and data.tag == reference.tag
-        case TransferCompleted() | TransferSkipped() | TransferFailed() as data:
+        case TagsListed() as data:
+            return data.repository == reference.repository and _is_missing(data, reference.tag)
+        case Outcome() as data:
             return data.target == reference
         case _:
             return False
+
+
+def _is_missing(page: TagsListed, tag: str) -> bool:
+    is_in_range = (page.after or "") < tag and (page.until is None or tag <= page.until)
+    return is_in_range and tag not in page.tags
 
 
 def _place(item: Recorded) -> tuple[str, int, int]:
@@ -150,7 +176,7 @@ def _place(item: Recorded) -> tuple[str, int, int]:
     match item.envelope.data:
         case Decision():
             rank = 1
-        case CopyImage():
+        case TargetCommand():
             rank = 2
         case _:
             rank = 0

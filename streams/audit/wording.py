@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sized
 from typing import Any, Final
 
 from schemas.catalogue import type_of
-from schemas.commands import CopyImage
+from schemas.commands import CopyImage, RemoveTag
 from schemas.decisions import Decision
 from schemas.envelope import Envelope
 from schemas.events import (
@@ -12,9 +12,14 @@ from schemas.events import (
     ImageObserved,
     ImagePushed,
     PromotionRequested,
+    RemovalFailed,
+    RemovalSkipped,
+    TagRemoved,
+    TagsListed,
     TransferCompleted,
     TransferFailed,
     TransferSkipped,
+    TransferStarted,
 )
 from schemas.facts import (
     ApprovalGranted,
@@ -82,6 +87,16 @@ def _completed(_: Envelope[Frozen], data: TransferCompleted) -> Said:
     return data.command_id, f"{data.target} -> {data.digest} ({copied})"
 
 
+def _is_compared(data: ImageObserved | TagsListed) -> bool:
+    return data.cause == "reconciliation"
+
+
+def _size(data: TransferStarted) -> str:
+    known = (("manifests", data.manifests), ("blobs", data.blobs), ("bytes", data.bytes))
+    told = ", ".join(f"{count} {name}" for name, count in known if count is not None)
+    return f": {told}" if told else ""
+
+
 def _overridden(_: Envelope[Frozen], data: VulnerabilityOverridden) -> Said:
     where = f" in {data.component}" if data.component else ""
     return (
@@ -97,7 +112,14 @@ def _inspected(_: Envelope[Frozen], data: ImageInspected) -> Said:
 
 _RECORDS: Final[Mapping[type[Frozen], Callable[[Envelope[Frozen], Any], Said]]] = {
     ImagePushed: lambda envelope, data: (None, f"{envelope.subject} -> {data.digest}{_by(data.actor)}"),
-    ImageObserved: lambda envelope, data: (data.command_id, f"{envelope.subject} -> {data.digest} found by a poll"),
+    ImageObserved: lambda envelope, data: (
+        data.command_id,
+        f"{envelope.subject} -> {data.digest} found by {'reconciliation' if _is_compared(data) else 'a poll'}",
+    ),
+    TagsListed: lambda _, data: (
+        data.command_id,
+        f"{data.repository} does not list it any more, found by {'reconciliation' if _is_compared(data) else 'a poll'}",
+    ),
     ImageDeleted: lambda envelope, _: (None, f"{envelope.subject} deleted"),
     PromotionRequested: lambda _, data: (
         None if data.retries is None else data.retries.command_id,
@@ -105,9 +127,14 @@ _RECORDS: Final[Mapping[type[Frozen], Callable[[Envelope[Frozen], Any], Said]]] 
     ),
     Decision: _decided,
     CopyImage: lambda _, data: (data.decision_id, f"copy {data.source}@{data.digest} to {data.target}"),
+    RemoveTag: lambda _, data: (data.decision_id, f"remove {data.target} if it has {data.digest}"),
+    TransferStarted: lambda _, data: (data.command_id, f"copying to {data.target}{_size(data)}"),
     TransferCompleted: _completed,
     TransferSkipped: lambda _, data: (data.command_id, data.reason or f"{data.target} has {data.digest} already"),
     TransferFailed: lambda _, data: (data.command_id, f"{data.target} unchanged: {data.cause}: {data.detail}"),
+    TagRemoved: lambda _, data: (data.command_id, f"{data.target} removed, it had {data.previous_digest}"),
+    RemovalSkipped: lambda _, data: (data.command_id, f"{data.target} not removed: {data.reason}"),
+    RemovalFailed: lambda _, data: (data.command_id, f"{data.target} not removed: {data.cause}: {data.detail}"),
 }
 
 _FACTS: Final[Mapping[type[Frozen], Callable[[Envelope[Frozen], Any], Said]]] = {

@@ -19,6 +19,8 @@ _GRAMMARS: Final[Mapping[str, str]] = {
     "source": "REGISTRY/REPOSITORY in lower case, such as local/dev/website, or a glob such as local/dev/*",
     "target": "REGISTRY/REPOSITORY in lower case, such as local/qa/website; {1} is what the source's first * matched",
     "poll": "a span of time, such as 30m or 1h30m",
+    "reconcile": "a span of time, such as 6h, or never",
+    "deletions": "never, or a share such as 10%",
     "timezone": "an IANA name, such as Europe/Berlin",
     "platforms": "OS/ARCHITECTURE, such as linux/amd64",
     "age": "a span of time, such as 72h or 14d",
@@ -105,7 +107,7 @@ def _not_text(_: Any, path: Path, tree: Node) -> str:
     given = tree.at(path).content
     if isinstance(given, bool):
         return f"{str(given).lower()} (or yes, no, on, off) is not a text; put it in quotes if you mean the word"
-    grammar = _GRAMMARS.get(str(path[-1])) if len(path) == 3 else None
+    grammar = _GRAMMARS.get(str(path[-1])) if len(path) in {1, 3} else None
     return f"{_shown(path, tree)} is not {grammar or 'a text'}"
 
 
@@ -130,7 +132,7 @@ def _shown(path: Path, tree: Node) -> str:
     return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}..."
 
 
-_TOP_FIELDS: Final = ("policies",)
+_TOP_FIELDS: Final = ("policies", "reconcile")
 _RULE_FIELDS: Final = ("field", "name", "operator", "values", "timezone")
 
 _TEXTS: Final[Mapping[str, Callable[[Any, Path, Node], str]]] = {

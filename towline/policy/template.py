@@ -49,6 +49,11 @@ TAG_LENGTH_MAX: Final = 128
 DIRECTIVES: Final = frozenset({"n", *_DIRECTIVES})
 
 
+def directives_of(template: str) -> set[str]:
+    """Return the directives that a template has, without the percent sign."""
+    return {match[1] for match in _DIRECTIVE.finditer(template)}
+
+
 def template_problem(template: str, captures: Mapping[str, str] | None = None) -> str | None:
     """Return what is wrong with a template whatever the tag, or None.
 

@@ -80,6 +80,18 @@ def tag_key(reference: Reference) -> str:
     return f"tag {reference}"
 
 
+def tag_of(key: str) -> Reference | None:
+    """Return the tag whose state is under a key; None for the keys of other values."""
+    kind, _, reference = key.partition(" ")
+    return Reference.parse(reference) if kind == "tag" else None
+
+
+def tag_of(key: str) -> Reference | None:
+    """Return the tag whose state has this key; None for the key of anything else."""
+    kind, _, rest = key.partition(" ")
+    return Reference.parse(rest) if kind == "tag" else None
+
+
 def tags_list(repository: Repository) -> str:
     """Return the name of the list of a repository's tags."""
     return f"tags {repository}"
