@@ -1,45 +1,76 @@
 """The command line. ``main`` is the console script ``towline``."""
 
+from typing import ClassVar
+
 import typer
 
-from streams.cli.audit import app as audit_app
-from streams.cli.audit import explain_command
-from streams.cli.demo import demo
-from streams.cli.events import app as event_app
-from streams.cli.facts import app as scan_app
-from streams.cli.facts import approve, override, promote
-from streams.cli.mirrors import app as mirror_app
-from streams.cli.policies import app as policy_app
-from streams.cli.registry import app as registry_app
-from streams.cli.replay import app as replay_app
-from streams.cli.run import gateway, up, worker
-from streams.cli.topics import app as topics_app
-from streams.cli.transfers import app as transfers_app
+from streams.cli.late import Late, LateGroup
+
+
+class Commands(LateGroup):
+    """The commands of ``towline``; each says of itself what the table says of it."""
+
+    late: ClassVar[dict[str, Late]] = {
+        "demo": Late(
+            "streams.cli.demo",
+            "demo",
+            "Show a hold, a promotion, mirrors, a denial, the audit trail and a replay. Needs nothing else; ends by "
+            "itself.",
+        ),
+        "up": Late(
+            "streams.cli.run", "up", "Everything in one go: a broker unless one is set, the gateway and the workers."
+        ),
+        "gateway": Late("streams.cli.run", "gateway", "Take webhooks: POST /hooks/SOURCE."),
+        "worker": Late(
+            "streams.cli.run",
+            "worker",
+            "Do the work: evaluate policies, transfer images, look at registries, or all of it.",
+        ),
+        "approve": Late(
+            "streams.cli.facts",
+            "approve",
+            "Approve an image for a policy that asks for approvals, or take an approval back.",
+        ),
+        "override": Late(
+            "streams.cli.facts",
+            "override",
+            "Answer for a vulnerability, so that it does not count any more; or let it count again.",
+        ),
+        "promote": Late(
+            "streams.cli.facts",
+            "promote",
+            "Promote an image by hand, whatever the policies say; the log tells who did.",
+        ),
+        "explain": Late(
+            "streams.cli.audit",
+            "explain_command",
+            "Say why a tag did or did not move: each policy, each rule; exit 1 when the log knows nothing of it.",
+        ),
+        "topics": Late("streams.cli.topics", "app", "Create the topics, or compare them with what they must be."),
+        "policy": Late("streams.cli.policies", "app", "Check policies, bring them into force, look at them."),
+        "event": Late("streams.cli.events", "app", "Tell Towline that something was pushed."),
+        "scan": Late("streams.cli.facts", "app", "Tell Towline what scanners and SBOM tools found."),
+        "registry": Late("streams.cli.registry", "app", "See what the registries of the settings let Towline do."),
+        "replay": Late("streams.cli.replay", "app", "Fold the log anew. Reads only."),
+        "audit": Late("streams.cli.audit", "app", "What happened, and why."),
+        "mirror": Late("streams.cli.mirrors", "app", "Mirrors: ask a source now, see how they are."),
+        "transfers": Late("streams.cli.transfers", "app", "What was to be copied, and how it ended."),
+    }
+
 
 app = typer.Typer(
     name="towline",
+    cls=Commands,
     help="Promote and mirror container images between registries by policy, and prove afterwards why.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("demo")(demo)
-app.command("up")(up)
-app.command("gateway")(gateway)
-app.command("worker")(worker)
-app.command("approve")(approve)
-app.command("override")(override)
-app.command("promote")(promote)
-app.command("explain")(explain_command)
-app.add_typer(topics_app, name="topics")
-app.add_typer(policy_app, name="policy")
-app.add_typer(event_app, name="event")
-app.add_typer(scan_app, name="scan")
-app.add_typer(registry_app, name="registry")
-app.add_typer(replay_app, name="replay")
-app.add_typer(audit_app, name="audit")
-app.add_typer(mirror_app, name="mirror")
-app.add_typer(transfers_app, name="transfers")
+
+
+@app.callback()
+def _towline() -> None:
+    """Without this Typer takes an application that defines no command itself for a mistake."""
 
 
 def main() -> None:
