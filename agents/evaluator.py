@@ -30,7 +30,7 @@ class Evaluator:
         for change in folded.changes:
             state.put(change.key, change.value)
         if record.partition in self._open:
-            self._metrics.applied(record.partition, folded.event)
+            self._metrics.applied(record.partition, folded.event, folded.news)
         return [*folded.decisions, *folded.commands, *folded.events]
 
     async def opened(self, state: PartitionState) -> None:

@@ -10,6 +10,7 @@ from streams.routing import POLICIES_KEY, broadcast_appends, command_append, eve
 from streams.topics import DECISIONS, repository_key
 from towline import limits
 from towline.errors import UnusableInputError
+from towline.policy.agenda import News
 from towline.policy.state.values import Change, StateView
 from towline.policy.step import take
 
@@ -24,6 +25,8 @@ class Folded:
     #: Events that follow: publications for every partition, and facts for the repositories of targets.
     events: tuple[Append, ...]
     changes: tuple[Change, ...]
+    #: Whether the event told a change as a webhook should, or found one that no webhook had told.
+    news: News | None
 
 
 def read_event(record: LogRecord, partitions: int) -> Envelope[Frozen]:
@@ -73,4 +76,5 @@ def fold(state: StateView, record: LogRecord, partitions: int) -> Folded:
             ),
         ),
         step.changes,
+        step.news,
     )

@@ -19,6 +19,8 @@ from schemas.catalogue import type_of
 from schemas.envelope import Envelope
 from schemas.events import (
     ClockTicked,
+    ImageObserved,
+    ImagePushed,
     PollCompleted,
     PollFailed,
     RemovalFailed,
@@ -33,8 +35,10 @@ from schemas.outcomes import Outcome
 from schemas.references import Frozen
 from streams.kafka_log import KafkaLog
 from streams.log import Append, Position
+from streams.routing import repository_of
 from streams.transfers.polls import SUPERSEDED
 from towline import limits
+from towline.policy.agenda import News
 from towline.settings import KafkaSettings
 
 _OTHER: Final = "other"
@@ -69,7 +73,13 @@ class Metrics:
         )
         self._pushes = Counter(
             "towline_pushes",
-            "Pushes and deletions that were new to the log: told in time, or missed and found by a reconciliation.",
+            "Pushes that were new to the log: told, or missed by webhooks and found by a reconciliation.",
+            ["registry", "heard"],
+            registry=kept,
+        )
+        self._deletions = Counter(
+            "towline_deletions",
+            "Events of deleted tags that were new to the log, a page of a listing being one: told, or missed.",
             ["registry", "heard"],
             registry=kept,
         )
@@ -94,10 +104,13 @@ class Metrics:
         for record in records:
             self._written.labels(record.topic).inc()
 
-    def applied(self, partition: int, event: Envelope[Frozen]) -> None:
-        """Count an event of a partition."""
+    def applied(self, partition: int, event: Envelope[Frozen], news: News | None) -> None:
+        """Count an event of a partition, and whether it was a change that the log did not know."""
         data = event.data
         self._applied.labels(type_of(data)).inc()
+        if news is not None and (repository := repository_of(event)) is not None:
+            counter = self._pushes if isinstance(data, ImagePushed | ImageObserved) else self._deletions
+            counter.labels(self._registry(repository.registry), news).inc()
         match data:
             case ClockTicked():
                 self._clock.labels(str(partition)).set(parse_instant(data.now).timestamp())

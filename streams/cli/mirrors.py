@@ -1,4 +1,4 @@
-"""``towline mirror``: asking a source now, and how the mirrors are."""
+"""``towline mirror``: asking a source now, how the mirrors are, and what webhooks missed."""
 
 from typing import Annotated
 
@@ -6,14 +6,15 @@ import typer
 
 from streams import facts
 from streams.cli.inputs import AsJson, actor
-from streams.cli.output import FINDING, print_json, print_table, run, say
+from streams.cli.output import FINDING, print_json, print_table, progress_bar, run, say
 from streams.facts import Teller
 from streams.kafka_log import KafkaLog
 from streams.publication import policies_in_force
 from streams.transfers.mirrors import FINE, NEVER, MirrorStatus, mirror_status, sync_request
+from streams.transfers.reconciliation import Reconciliation, reconciliations
 from towline.settings import load_settings
 
-app = typer.Typer(help="Mirrors: ask a source now, see how they are.", no_args_is_help=True)
+app = typer.Typer(help="Mirrors: ask a source now, see how they are and what webhooks missed.", no_args_is_help=True)
 
 
 @app.command("sync")
@@ -54,6 +55,46 @@ async def _status(as_json: bool) -> int:
     return 0 if all(one.code in {FINE, NEVER} for one in found) else FINDING
 
 
+@app.command("reconciliation")
+def reconciliation_command(as_json: AsJson = False) -> None:
+    """Show for each source what webhooks told of it, and what only a comparison with the registry found."""
+    run(_reconciliation(as_json))
+
+
+async def _reconciliation(as_json: bool) -> None:
+    async with KafkaLog(load_settings().kafka) as log:
+        with progress_bar() as bar:
+            task = bar.add_task("reading the log", total=None)
+            found = await reconciliations(
+                log, progress=lambda done, total: bar.update(task, completed=done, total=total)
+            )
+    if as_json:
+        print_json({"repositories": found})
+    else:
+        print_reconciliations(found)
+
+
+def print_reconciliations(found: list[Reconciliation]) -> None:
+    """Print the repositories as a table."""
+    if not found:
+        say("nothing is known of any source yet")
+    print_table(
+        ("REPOSITORY", "LAST COMPARED", "PUSHES TOLD", "MISSED", "SHARE MISSED", "DELETIONS TOLD", "MISSED"),
+        [
+            (
+                one.repository,
+                _moment(one.last_compared),
+                one.pushes_told,
+                one.pushes_missed,
+                "" if one.share_missed is None else f"{one.share_missed:.1%}",
+                one.deletions_told,
+                one.deletions_missed,
+            )
+            for one in found
+        ],
+    )
+
+
 def print_status(found: list[MirrorStatus]) -> None:
     """Print the mirrors as a table, and below it what is wrong with them."""
     if not found:
@@ -87,8 +128,7 @@ def _moment(instant: str | None) -> str:
 def _next(one: MirrorStatus) -> str:
     if one.mode == "disabled":
         return "disabled"
-    if one.poll is None:
+    if one.poll is None and one.reconcile is None and one.next_run is None:
         return "by pushes"
-    if one.next_run is None or one.is_due:
-        return "next tick"
-    return _moment(one.next_run)
+    moment = "next tick" if one.next_run is None or one.is_due else _moment(one.next_run)
+    return moment if one.poll is not None else f"by pushes, compared {moment}"

@@ -1,6 +1,6 @@
 """How mirrors are: when each last ran and last succeeded, when it runs next, and what is wrong with it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,10 +16,11 @@ from streams.facts import Teller
 from streams.log import EventLog
 from streams.publication import policies_in_force
 from streams.transfers.ledger import Entry, entries, read_ends, read_transfer
-from streams.transfers.polls import Heard, Polls, read_polls
+from streams.transfers.polls import Heard, read_polls
 from streams.transfers.retries import read_retries
 from towline.errors import MisuseError
-from towline.policy.asking import poll_interval
+from towline.policy.asking import AskedSource
+from towline.policy.index import PolicyIndex
 
 FINE: Final = "ok"
 NEVER: Final = "never-run"
@@ -33,12 +34,15 @@ class MirrorStatus:
     source: str
     target: str
     mode: Mode
-    #: The interval; None for a mirror that only pushes drive.
+    #: The interval; None for a mirror that pushes drive.
     poll: str | None
+    #: How often its source is compared with the log, to find pushes that no webhook told of; None when it never is, or
+    #: somebody's interval sees to that.
+    reconcile: str | None
     #: When its source was last asked or an image last copied, whatever came of it; and when that last went well.
     last_run: str | None
     last_success: str | None
-    #: When its source is asked next; None without an interval, and before it was asked first.
+    #: When its source is asked next, on the interval or to compare; None: never, or it was not asked yet.
     next_run: str | None
     #: Whether that moment has passed on the log's clock: then it is asked with the next tick.
     is_due: bool
@@ -48,6 +52,19 @@ class MirrorStatus:
     #: Target tags whose last transfer failed, or has not ended.
     failed: int
     pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Mirror:
+    """A policy, and how its source comes to be asked; None: by nobody's interval."""
+
+    policy: Policy
+    asked: AskedSource | None
+
+    @property
+    def asked_source(self) -> SourcePattern:
+        """The source whose polls tell of this mirror."""
+        return self.policy.source if self.asked is None else self.asked.source
 
 
 @dataclass(slots=True)
@@ -82,12 +99,17 @@ async def mirror_status(log: EventLog) -> list[MirrorStatus]:
     Raises:
         LogUnavailableError: the log cannot be reached.
     """
-    policies = (await policies_in_force(log)).policies.policies
-    mirrors = {policy.name: policy for policy in policies if _is_mirror(policy)}
+    policies = (await policies_in_force(log)).policies
+    index = PolicyIndex(policies)
+    asked = {item.source: item for item in index.asked}
+    mirrors = {
+        policy.name: _Mirror(policy, _asked(policy, index, asked)) for policy in policies.policies if _is_mirror(policy)
+    }
     copies = await _read_copies(log, mirrors)
-    heard = await read_polls(log, {policy.source for policy in mirrors.values()})
-    next_runs = _next_runs(policies, heard)
-    return [await _status(log, policy, heard, next_runs, copies[name]) for name, policy in sorted(mirrors.items())]
+    heard = await read_polls(log, {mirror.asked_source for mirror in mirrors.values()})
+    return [
+        await _status(log, policies.reconcile, mirror, heard, copies[name]) for name, mirror in sorted(mirrors.items())
+    ]
 
 
 def sync_request(policies: Sequence[Policy], name: str, by: Teller) -> Envelope[SyncRequested]:
@@ -116,7 +138,7 @@ def _is_mirror(policy: Policy) -> bool:
     return policy.poll is not None or policy.target.registry != policy.source.registry
 
 
-async def _read_copies(log: EventLog, mirrors: Mapping[str, Policy]) -> dict[str, _Copies]:
+async def _read_copies(log: EventLog, mirrors: Collection[str]) -> dict[str, _Copies]:
     ends, retries = await read_ends(log), await read_retries(log)
     copies = {name: _Copies() for name in mirrors}
     async for entry in entries(log, ends):
@@ -127,22 +149,19 @@ async def _read_copies(log: EventLog, mirrors: Mapping[str, Policy]) -> dict[str
     return copies
 
 
-def _next_runs(policies: Sequence[Policy], heard: Heard) -> dict[SourcePattern, str]:
-    """Return when each source is asked next: the shortest interval of the policies that share it counts."""
-    found: dict[SourcePattern, str] = {}
-    for policy in policies:
-        asked_at = heard.polls.get(policy.source, Polls()).asked_at
-        if policy.mode == "disabled" or policy.poll is None or asked_at is None:
-            continue
-        at = format_instant(parse_instant(asked_at) + poll_interval(policy))
-        found[policy.source] = min(at, found.get(policy.source, at))
-    return found
+def _asked(policy: Policy, index: PolicyIndex, asked: Mapping[SourcePattern, AskedSource]) -> AskedSource | None:
+    """Return how the source of a policy is asked: by itself, or as part of a glob that is asked at least as often."""
+    repository = policy.source.repository
+    if policy.mode == "disabled":
+        return None
+    if policy.source in asked or repository is None:
+        return asked.get(policy.source)
+    globs = [asked[found.policy.source] for found in index.matching(repository) if found.policy.source in asked]
+    return min(globs, key=lambda glob: glob.interval, default=None)
 
 
-async def _status(
-    log: EventLog, policy: Policy, heard: Heard, next_runs: Mapping[SourcePattern, str], copies: _Copies
-) -> MirrorStatus:
-    polls, failed = heard.polls[policy.source], copies.failed()
+async def _status(log: EventLog, reconcile: str, mirror: _Mirror, heard: Heard, copies: _Copies) -> MirrorStatus:
+    policy, polls, failed = mirror.policy, heard.polls[mirror.asked_source], copies.failed()
     last_run = _later(polls.ended_at, copies.ended_at)
     code, detail = (NEVER, None) if last_run is None else (FINE, None)
     if polls.failure is not None:
@@ -150,13 +169,16 @@ async def _status(
     elif failed:
         last = await read_transfer(log, failed[-1])
         code, detail = last.cause or "failed", f"{last.target}: {last.detail}"
-    next_run = next_runs.get(policy.source) if policy.poll is not None else None
+    next_run = None
+    if mirror.asked is not None and polls.asked_at is not None:
+        next_run = format_instant(parse_instant(polls.asked_at) + mirror.asked.interval)
     return MirrorStatus(
         policy=policy.name,
         source=str(policy.source),
         target=str(policy.target),
         mode=policy.mode,
         poll=policy.poll,
+        reconcile=reconcile if mirror.asked is not None and mirror.asked.cause == "reconciliation" else None,
         last_run=last_run,
         last_success=_later(polls.succeeded_at, copies.succeeded_at),
         next_run=next_run,

@@ -22,7 +22,8 @@ SUPERSEDED: Final = "superseded"
 class Polls:
     """The polls of one source."""
 
-    #: When it was last asked because it was time, or its policy was new: the interval counts from there.
+    #: When it was last asked because it was time, or its policy was new: the interval counts from there. What a person
+    #: or a difference had asked besides does not count.
     asked_at: str | None = None
     ended_at: str | None = None
     succeeded_at: str | None = None
@@ -58,7 +59,9 @@ async def read_polls(log: EventLog, sources: Collection[SourcePattern]) -> Heard
 
 def _take_command(heard: Heard, command: Envelope[Frozen]) -> None:
     data = command.data
-    if isinstance(data, PollRepository) and data.source in heard.polls and data.cause != "manual":
+    if not isinstance(data, PollRepository) or data.cause == "manual" or data.is_complete:
+        return
+    if data.source in heard.polls:
         polls = heard.polls[data.source]
         polls.asked_at = max(command.time, polls.asked_at or "")
 

@@ -102,9 +102,9 @@ def published(*policies: Policy, revision: int = 1) -> Envelope[Frozen]:
     return envelope(data, subject=f"policies@{revision}", key=f"publication {revision} {chosen.digest}")
 
 
-def proposed(*policies: Policy, replaces: int = 0, actor: str = "operator") -> Envelope[Frozen]:
+def proposed(*policies: Policy, replaces: int = 0, actor: str = "operator", **more: Any) -> Envelope[Frozen]:
     """Return the proposal of a policy set."""
-    chosen = PolicySet(policies=policies)
+    chosen = PolicySet(policies=policies, **more)
     data = PolicyProposed(replaces=replaces, set=chosen, actor=actor)
     return envelope(data, subject="policies", key=f"proposal {replaces} {chosen.digest} {actor}")
 

@@ -8,7 +8,7 @@ from agents.evaluator import Evaluator
 from agents.table import MemoryTable
 from schemas.catalogue import EVENT_TYPES
 from schemas.envelope import Envelope
-from schemas.events import PollCompleted, PollFailed
+from schemas.events import PollCompleted, PollFailed, TagsListed
 from schemas.examples import EXAMPLES
 from schemas.patterns import SourcePattern
 from schemas.references import Frozen, Repository
@@ -20,6 +20,7 @@ from tests.support.builders import (
     at,
     command,
     completed,
+    deleted,
     envelope,
     failed,
     outcome,
@@ -28,6 +29,7 @@ from tests.support.builders import (
     skipped,
     ticked,
 )
+from tests.support.facts import observed
 from tests.support.gateways import app, calling
 from tests.unit.agents.harness import PARTITIONS, Run
 from towline import limits
@@ -45,7 +47,7 @@ def series(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
 
 def take(metrics: Metrics, *events: Envelope[Frozen]) -> None:
     for event in events:
-        metrics.applied(0, event)
+        metrics.applied(0, event, None)
 
 
 def poll_failed(source: str, cause: str) -> Envelope[Frozen]:
@@ -122,6 +124,41 @@ def test_written_records_count_by_topic_dead_letters_among_them() -> None:
 
 def run_of(log: MemoryLog, metrics: Metrics, table: MemoryTable) -> Run:
     return Run(log, table, handler=Evaluator(PARTITIONS, metrics))
+
+
+async def test_pushes_that_webhooks_told_or_missed_count_by_registry() -> None:
+    log, metrics = MemoryLog(partitions=PARTITIONS), Metrics(["local"])
+    repository = Repository.parse("local/dev/app")
+    source = SourcePattern.parse(str(repository))
+    polled = PollCompleted(command_id="0" * 64, source=source, repository=repository, tags=1)
+    listed = TagsListed(
+        command_id="0" * 64, repository=repository, cause="reconciliation", after=None, until=None, tags=("1", "2")
+    )
+    await record_events(
+        log,
+        pushed("local/dev/app:1", "one"),
+        pushed("local/dev/app:1", "one", key="delivered again, with another id"),
+        pushed("local/dev/app:3", "three"),
+        envelope(polled, subject="local/dev/app", key="first poll"),
+        observed("local/dev/app:1", "one", time=at(10), cause="reconciliation"),
+        observed("local/dev/app:2", "two", time=at(10), cause="reconciliation"),
+        envelope(listed, subject="local/dev/app", key="listing", time=at(10)),
+        deleted("local/dev/app:2", time=at(20)),
+        observed("elsewhere/app:1", "one", time=at(10), cause="interval"),
+        pushed("elsewhere/app:1", "two", time=at(20)),
+        partitions=PARTITIONS,
+    )
+    run = run_of(log, metrics, MemoryTable())
+    await run.shell.take_over(range(PARTITIONS))
+    await run.drain()
+    await run.shell.close()
+    assert run.failures == []
+    assert series(metrics, "towline_pushes_total") == {
+        ("told", "local"): 2.0,
+        ("missed", "local"): 1.0,
+        ("told", "other"): 1.0,
+    }
+    assert series(metrics, "towline_deletions_total") == {("missed", "local"): 1.0, ("told", "local"): 1.0}
 
 
 async def test_an_evaluator_counts_what_it_applies_and_tells_how_far_it_is() -> None:

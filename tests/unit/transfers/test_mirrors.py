@@ -68,8 +68,11 @@ def test_every_policy_to_another_registry_or_with_an_interval_has_a_status(world
     found = status()
     assert list(found) == ["away", "off", "pull", "pull-all"]
     assert {name: item["code"] for name, item in found.items()} == dict.fromkeys(found, "never-run")
-    assert (found["away"]["next_run"], found["off"]["next_run"]) == (None, None)
-    assert (found["pull"]["next_run"], found["pull-all"]["next_run"]) == (at(1800), at(7200))
+    assert (found["pull"]["next_run"], found["pull-all"]["next_run"], found["off"]["next_run"]) == (
+        at(1800),
+        at(7200),
+        None,
+    )
     assert polls(world, "remote/app") == ["initial-evaluation"]
 
 
@@ -96,6 +99,58 @@ def test_a_glob_has_run_when_all_that_it_matches_was_asked(world: World) -> None
     assert status()["pull-all"]["last_run"] is None
     poll_ended(world, "remote/lib/*", 20)
     assert status()["pull-all"]["last_run"] == at(20)
+
+
+def test_a_mirror_that_pushes_drive_is_compared_with_the_log_as_often_as_the_set_says(world: World) -> None:
+    found = status()
+    assert {name: item["reconcile"] for name, item in found.items()} == {
+        "away": "6h",
+        "off": None,
+        "pull": None,
+        "pull-all": None,
+    }
+    assert (found["away"]["poll"], found["away"]["next_run"], found["away"]["is_due"]) == (None, at(6 * 3600), False)
+    asyncio.run(world.record_unfolded(ticked(6 * 3600)))
+    assert status()["away"]["is_due"] is True
+    assert "by pushes, compared next tick" in towline("status")
+    asyncio.run(world.fold())
+    assert polls(world, "local/dev/*") == ["initial-evaluation", "reconciliation"]
+    poll_ended(world, "local/dev/*", 6 * 3600 + 10, "denied")
+    found = status(code=1)
+    assert (found["away"]["code"], found["away"]["next_run"]) == ("denied", at(12 * 3600))
+
+
+def test_a_mirror_whose_set_is_never_compared_is_driven_by_pushes_alone(world: World) -> None:
+    asyncio.run(world.record(proposed(*POLICIES, replaces=1, reconcile="never")))
+    found = status()["away"]
+    assert (found["reconcile"], found["next_run"], found["is_due"]) == (None, None, False)
+    assert "compared" not in towline("status")
+
+
+def test_a_repository_that_is_asked_as_part_of_a_glob_has_the_runs_of_the_glob(world: World) -> None:
+    one = policy("one", "remote/lib/one", "local/one")
+    asyncio.run(world.record(proposed(*POLICIES, one, replaces=1)))
+    poll_ended(world, "remote/lib/*", 100)
+    poll_ended(world, "remote/lib/*", 200, "denied")
+    found = status(code=1)["one"]
+    assert (found["poll"], found["reconcile"]) == (None, None)
+    assert (found["last_success"], found["last_run"], found["code"]) == (at(100), at(200), "denied")
+    assert found["next_run"] == status(code=1)["pull-all"]["next_run"] == at(7200)
+
+
+def test_a_poll_that_a_difference_asked_for_moves_no_next_run(world: World) -> None:
+    before = status()["pull"]["next_run"]
+    asyncio.run(world.record(pushed("remote/app:1", "one")))
+    data = PollCompleted(
+        command_id="0" * 64,
+        source=SourcePattern.parse("remote/app"),
+        repository=Repository.parse("remote/app"),
+        tags=0,
+        contents="0" * 64,
+    )
+    asyncio.run(world.record(envelope(data, subject="remote/app", key="differs", time=at(600))))
+    assert polls(world, "remote/app") == ["initial-evaluation", "reconciliation"]
+    assert status()["pull"]["next_run"] == before
 
 
 def test_the_next_run_follows_the_interval_and_is_due_by_the_clock_of_the_log(world: World) -> None:
@@ -129,7 +184,7 @@ def test_a_table_has_a_row_for_each_mirror(world: World) -> None:
     lines = towline("status").splitlines()
     assert lines[0].split("  ")[0] == "POLICY"
     assert len(lines) == 5
-    assert "by pushes" in lines[1]
+    assert "by pushes, compared 2026-11-24T14:00:00Z" in lines[1]
     assert "disabled" in lines[2]
     assert "2026-11-24T08:00:10Z" in lines[3]
 

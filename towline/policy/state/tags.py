@@ -86,12 +86,6 @@ def tag_of(key: str) -> Reference | None:
     return Reference.parse(reference) if kind == "tag" else None
 
 
-def tag_of(key: str) -> Reference | None:
-    """Return the tag whose state has this key; None for the key of anything else."""
-    kind, _, rest = key.partition(" ")
-    return Reference.parse(rest) if kind == "tag" else None
-
-
 def tags_list(repository: Repository) -> str:
     """Return the name of the list of a repository's tags."""
     return f"tags {repository}"
