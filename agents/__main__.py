@@ -20,7 +20,8 @@ from agents.observer import Observation, make_observer
 from agents.shell import Shell
 from agents.table import FaustTable
 from agents.ticker import tick_forever
-from agents.transferrer import make_transferrer
+from agents.transferrer import Work, make_transferrer
+from schemas.commands import CopyImage
 from streams.kafka_log import KafkaLog
 from streams.logging import configure_logging
 from streams.metrics import CountedLog, Metrics, metrics_app
@@ -31,7 +32,15 @@ from streams.workers import ROLES
 from towline.errors import InfrastructureError, MisuseError, SettingsError
 from towline.failpoints import Failpoints
 from towline.policy.publish import PROPOSAL_PARTITION
-from towline.registry import Attempts, CopyEngine, Registries, carry_out
+from towline.registry import (
+    Attempts,
+    CopyEngine,
+    CopyProgress,
+    Registries,
+    TransferOutcome,
+    carry_out,
+    remove,
+)
 from towline.registry.cosign import load_keys
 from towline.settings import Settings, load_settings
 
@@ -96,9 +105,13 @@ async def _transfer(settings: Settings, log: KafkaLog, _: Metrics, failure: _Fai
     failpoints = Failpoints(settings.failpoints)
     async with Registries(settings.registries) as registries:
         engine = CopyEngine(registries, failpoints)
-        copy = partial(carry_out, engine=engine)
+
+        async def copy(command_id: str, command: CopyImage, progress: CopyProgress) -> TransferOutcome:
+            return await carry_out(command_id, command, engine, progress=progress)
+
+        work = Work(copy=copy, remove=partial(remove, engine=engine))
         partitions = await log.partitions(EVENTS)
-        transferrer = make_transferrer(log, partitions, copy, failpoints, failure)
+        transferrer = make_transferrer(log, partitions, work, failpoints, failure)
         await _run_commands(settings, log, failure, transferrer, app_id="towline-transfer", table_name="transfers")
 
 

@@ -46,6 +46,8 @@ SITES: Final[dict[str, str]] = {
     "transfer.tag_next": "W02: everything is there, the tag is not written",
     "transfer.tag_written": "W02: the tag is written, not verified",
     "transfer.verified": "W02: the tag is verified, the outcome is not in the log",
+    "removal.tag_next": "the target tag is to be removed, and is still there",
+    "removal.tag_removed": "the target tag is removed, not looked at again",
     "intake.fetched": "an inbound record came out of the consumer",
     "intake.decided": "its events are made, nothing is written",
     "intake.effects_acked": "its events are in the log",

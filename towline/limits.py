@@ -272,3 +272,10 @@ remembered_tag_count: Final = 200_000
 #: Causes of failures that are a label of a metric each. There are some forty; each label is a series that somebody
 #: stores.
 metric_cause_count: Final = 64
+
+# -- Reports on transfers ---------------------------------------------------------------------------------------------
+
+#: How long a copy runs until the log hears how far it is, and by how much the time between two reports grows each time:
+#: copies of images of usual size end before, and the longest copy, with all its attempts, makes 24 reports.
+progress_first_seconds: Final = 10.0
+progress_growth: Final = 1.2

@@ -7,6 +7,7 @@ from towline.registry.errors import RegistryError
 from towline.registry.images import push_image
 from towline.registry.progress import CopyProgress, CopyReport
 from towline.registry.registries import Registries
+from towline.registry.removal import RemovalOutcome, remove
 from towline.registry.transfer import TransferOutcome, carry_out
 
 __all__ = [
@@ -17,7 +18,9 @@ __all__ = [
     "Registries",
     "RegistryClient",
     "RegistryError",
+    "RemovalOutcome",
     "TransferOutcome",
     "carry_out",
     "push_image",
+    "remove",
 ]

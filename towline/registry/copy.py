@@ -11,6 +11,7 @@ from towline.registry.client import RegistryClient
 from towline.registry.closure import Selection, read_closure
 from towline.registry.content import ContentCopier
 from towline.registry.flights import Flights
+from towline.registry.gates import Gates
 from towline.registry.known import KnownBlobs
 from towline.registry.latecomers import find_latecomers
 from towline.registry.manifests import Manifest
@@ -33,6 +34,8 @@ class CopyEngine:
         self.sleep = sleep
         self.flights = Flights()
         self.known = KnownBlobs()
+        #: Repositories that are written to: a removal may have to be alone in one.
+        self.gates = Gates()
 
     async def copy(self, command: CopyImage, progress: CopyProgress | None = None) -> CopyReport:
         """Carry out a command. It can be repeated at any time: what is there already is not copied again.
@@ -46,7 +49,8 @@ class CopyEngine:
             RegistryError: it could not be done; the error says if a retry can help.
             SettingsError: a registry of the command is not in the settings.
         """
-        return await _Copy(self, command, progress or CopyProgress()).run()
+        async with self.gates.together(command.target.repository):
+            return await _Copy(self, command, progress or CopyProgress()).run()
 
     def client(self, name: str) -> RegistryClient:
         """Return the client of a registry."""

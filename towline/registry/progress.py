@@ -1,7 +1,6 @@
 """How far a copy is, and what it did."""
 
-import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from towline.registry.blobcopy import BlobFates
@@ -48,13 +47,13 @@ class CopyProgress:
     blobs: BlobFates = field(default_factory=BlobFates)
     #: What there is to copy, once that was read; it grows when something turns out to belong to the image.
     extent: Extent | None = None
-    #: Set when there is something to do and ``extent`` is known.
-    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    #: Called when ``extent`` is known, which it is when there is something to do; again when it grew.
+    on_begin: Callable[[], None] = lambda: None
 
     def begin(self, manifests: Iterable[Manifest]) -> None:
         """Note what there is to copy."""
         self.extent = extent_of(manifests)
-        self.begun.set()
+        self.on_begin()
 
     def report(self, *, skipped: bool) -> CopyReport:
         """Return what was done so far, as the end of the copy."""

@@ -14,14 +14,21 @@ _ATTEMPTS: Final = Attempts()
 
 
 async def carry_out(
-    command_id: str, command: CopyImage, engine: CopyEngine, *, attempts: Attempts = _ATTEMPTS
+    command_id: str,
+    command: CopyImage,
+    engine: CopyEngine,
+    *,
+    attempts: Attempts = _ATTEMPTS,
+    progress: CopyProgress | None = None,
 ) -> TransferOutcome:
     """Copy an image and return the outcome, within the bounds of attempts and time.
+
+    ``progress`` tells meanwhile how far the copy is.
 
     Whatever is not a registry's error or a setting that is wrong (bugs, failpoints, cancellation) is raised, so that
     the caller does not take it for an outcome.
     """
-    progress = CopyProgress()
+    progress = progress or CopyProgress()
     try:
         report = await attempts.until_done(lambda: engine.copy(command, progress))
     except FailedError as error:

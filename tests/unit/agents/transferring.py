@@ -1,13 +1,13 @@
 """The transferrer over the log in memory, with copies that a test lets go."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from agents.partition_worker import Handler
 from agents.table import Table
-from agents.transferrer import CarryOut, make_transferrer
+from agents.transferrer import Work, make_transferrer
 from schemas.catalogue import decode, encode
-from schemas.commands import CopyImage
+from schemas.commands import CopyImage, RemoveTag
 from schemas.envelope import Envelope
 from schemas.events import TransferCompleted
 from schemas.outcomes import Outcome
@@ -18,6 +18,10 @@ from tests.support.builders import command, completed
 from tests.support.checkers import all_records
 from tests.unit.agents.harness import PARTITIONS, Place, Run
 from towline.failpoints import Failpoints
+from towline.registry import CopyProgress, RemovalOutcome, TransferOutcome
+
+CarryOut = Callable[[str, CopyImage], Awaitable[TransferOutcome]]
+Remove = Callable[[str, RemoveTag], Awaitable[RemovalOutcome]]
 
 
 class Copies:
@@ -46,11 +50,30 @@ class Copies:
         return completed(command_id, copy)
 
 
+async def _no_removal(command_id: str, command: RemoveTag) -> RemovalOutcome:
+    raise AssertionError(f"nobody said how to remove {command.target} for {command_id}")
+
+
 def worker(
-    log: MemoryLog, table: Table, carry_out: CarryOut, failpoints: str = "", committed: Sequence[Place] = ()
+    log: MemoryLog,
+    table: Table,
+    carry_out: CarryOut,
+    failpoints: str = "",
+    committed: Sequence[Place] = (),
+    *,
+    remove: Remove = _no_removal,
 ) -> Run:
+    """Return a worker that copies as ``carry_out`` says, which tells nobody how far it is."""
+
+    async def copy(command_id: str, command: CopyImage, _: CopyProgress) -> TransferOutcome:
+        return await carry_out(command_id, command)
+
+    return working(log, table, Work(copy=copy, remove=remove), failpoints, committed)
+
+
+def working(log: MemoryLog, table: Table, work: Work, failpoints: str = "", committed: Sequence[Place] = ()) -> Run:
     failures: list[BaseException] = []
-    transferrer = make_transferrer(log, PARTITIONS, carry_out, Failpoints(failpoints), failures.append)
+    transferrer = make_transferrer(log, PARTITIONS, work, Failpoints(failpoints), failures.append)
     handler: Handler = transferrer
     run = Run(log, table, handler=handler, failpoints=failpoints, committed=committed)
     run.failures = failures
