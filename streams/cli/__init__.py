@@ -47,13 +47,15 @@ class Commands(LateGroup):
             "Say why a tag did or did not move: each policy, each rule; exit 1 when the log knows nothing of it.",
         ),
         "topics": Late("streams.cli.topics", "app", "Create the topics, or compare them with what they must be."),
-        "policy": Late("streams.cli.policies", "app", "Check policies, bring them into force, look at them."),
+        "policy": Late("streams.cli.policy", "app", "Check policies, bring them into force, look at them."),
         "event": Late("streams.cli.events", "app", "Tell Towline that something was pushed."),
         "scan": Late("streams.cli.facts", "app", "Tell Towline what scanners and SBOM tools found."),
         "registry": Late("streams.cli.registry", "app", "See what the registries of the settings let Towline do."),
         "replay": Late("streams.cli.replay", "app", "Fold the log anew. Reads only."),
         "audit": Late("streams.cli.audit", "app", "What happened, and why."),
-        "mirror": Late("streams.cli.mirrors", "app", "Mirrors: ask a source now, see how they are."),
+        "mirror": Late(
+            "streams.cli.mirrors", "app", "Mirrors: ask a source now, see how they are and what webhooks missed."
+        ),
         "transfers": Late("streams.cli.transfers", "app", "What was to be copied, and how it ended."),
     }
 

@@ -11,6 +11,8 @@ from schemas.references import Reference, Repository
 from towline.errors import MisuseError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+PolicyFile = Annotated[str, typer.Argument(metavar="FILE", help="A policy file; - for standard input.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Do not ask the registries what they let us do.")]
 
 
 def reference(text: str) -> Reference:

@@ -1,4 +1,4 @@
-"""``towline policy``."""
+"""``towline policy apply``, ``list``, ``show`` and ``remove``: what has to do with the policies in force."""
 
 from typing import Annotated, Any
 
@@ -6,77 +6,23 @@ import typer
 import yaml
 
 from schemas.policies import Policy, PolicySet
-from streams.cli.access import unusable
-from streams.cli.dtr import import_command
-from streams.cli.inputs import AsJson, actor, read_text
-from streams.cli.output import FINDING, INFRASTRUCTURE, print_json, print_table, progress_bar, run, say
-from streams.cli.trial import try_command
+from streams.cli.access import refusals
+from streams.cli.inputs import AsJson, Offline, PolicyFile, actor, read_text
+from streams.cli.output import FINDING, print_json, print_table, progress_bar, run, say
 from streams.kafka_log import KafkaLog
 from streams.publication import InForce, RevisionConflictError, policies_in_force, publish
 from towline.errors import MisuseError, NoAnswerError, PolicyError
 from towline.policy.document import read_policies
-from towline.registry.access import Access
 from towline.settings import load_settings
 
-app = typer.Typer(help="Check policies, bring them into force, look at them.", no_args_is_help=True)
-app.command("try")(try_command)
-app.command("import")(import_command)
-
-File = Annotated[str, typer.Argument(metavar="FILE", help="A policy file; - for standard input.")]
 Replaces = Annotated[
     int | None, typer.Option(help="The revision you mean to replace; refused when another came first.")
 ]
 Timeout = Annotated[float, typer.Option(help="How long to wait for the evaluators.")]
-Offline = Annotated[bool, typer.Option("--offline", help="Do not ask the registries what they let us do.")]
 
 
-@app.command("check")
-def check(file: File, offline: Offline = False, as_json: AsJson = False) -> None:
-    """Check a policy file as `apply` does, without applying it; exit 1 when it must not be applied.
-
-    Also asks the registries whether sources can be read and targets written; exit 3 when one cannot be reached.
-    """
-    run(_check(file, offline=offline, as_json=as_json))
-
-
-async def _check(file: str, *, offline: bool, as_json: bool) -> int:
-    settings = load_settings()
-    try:
-        policies = read_policies(read_text(file), settings.registries, file)
-        refused = [] if offline else await unusable(settings, policies)
-    except PolicyError as error:
-        return _say_problems(error.problems, FINDING, as_json)
-    if refused:
-        code = INFRASTRUCTURE if any(access.retryable for access in refused) else FINDING
-        return _say_problems([f"{file}: {_refusal(access)}" for access in refused], code, as_json)
-    if as_json:
-        print_json({"problems": [], "policies": len(policies.policies), "digest": policies.digest})
-    else:
-        say(f"{file}: {len(policies.policies)} policies, nothing wrong; bring them into force with `policy apply`")
-    return 0
-
-
-def _say_problems(problems: list[str], code: int, as_json: bool) -> int:
-    if as_json:
-        print_json({"problems": problems})
-    else:
-        for problem in problems:
-            say(problem)
-    return code
-
-
-def _refusal(access: Access) -> str:
-    if access.repository is None:
-        return f"registry {access.registry} cannot be used: {access.detail}"
-    asked = " and ".join(
-        name for name, granted in (("read", access.read), ("written", access.write)) if granted is False
-    )
-    return f"{access.registry}/{access.repository} cannot be {asked}: {access.detail}"
-
-
-@app.command("apply")
 def apply(
-    file: File,
+    file: PolicyFile,
     replaces: Replaces = None,
     timeout_seconds: Timeout = 30.0,
     offline: Offline = False,
@@ -89,12 +35,9 @@ def apply(
 async def _apply(file: str, replaces: int | None, timeout_seconds: float, *, offline: bool, as_json: bool) -> int:
     settings = load_settings()
     policies = read_policies(read_text(file), settings.registries, file)
-    refused = [] if offline else await unusable(settings, policies)
-    if refused:
-        problems = [f"{file}: {_refusal(access)}" for access in refused]
-        if any(access.retryable for access in refused):
-            raise NoAnswerError("\n".join(problems))
-        raise PolicyError(problems)
+    refused = None if offline else await refusals(settings, policies, file)
+    if refused is not None:
+        raise NoAnswerError("\n".join(refused.problems)) if refused.retryable else PolicyError(refused.problems)
     async with KafkaLog(settings.kafka) as log:
         base = (await policies_in_force(log)).revision if replaces is None else replaces
         return await _publish(log, policies, base, timeout_seconds, as_json)
@@ -122,7 +65,6 @@ async def _publish(log: KafkaLog, policies: PolicySet, base: int, timeout_second
     return 0
 
 
-@app.command("remove")
 def remove(
     name: Annotated[str, typer.Argument(help="The policy to take out of force.")],
     timeout_seconds: Timeout = 30.0,
@@ -141,7 +83,6 @@ async def _remove(name: str, timeout_seconds: float, as_json: bool) -> int:
         return await _publish(log, policies, found.revision, timeout_seconds, as_json)
 
 
-@app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List the policies in force."""
     run(_list(as_json))
@@ -169,7 +110,6 @@ def _kind(policy: Policy) -> str:
     return "promotion" if policy.source.registry == policy.target.registry else "mirror"
 
 
-@app.command("show")
 def show(
     name: Annotated[str | None, typer.Argument(help="One policy; all when left out.")] = None,
     as_yaml: Annotated[bool, typer.Option("--yaml", help="Print a policy file.")] = False,

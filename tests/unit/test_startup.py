@@ -41,3 +41,8 @@ def copying() -> set[str]:
 def test_a_copy_imports_nothing_that_it_does_not_need(copying: set[str], absent: str) -> None:
     assert "towline.registry.copy" in copying
     assert absent not in copying
+
+
+@pytest.mark.parametrize("program", ["import streams.cli", "import streams.cli.policy_check"])
+def test_the_list_of_commands_and_an_offline_check_import_neither_http_nor_kafka(program: str) -> None:
+    assert not imported(program) & {"aiohttp", "httpx", "aiokafka", "faust", "towline.registry", "streams.cli.demo"}

@@ -4,20 +4,29 @@ import pytest
 from typer.testing import CliRunner
 
 from streams.cli import Commands, app
+from streams.cli.late import Late
+from streams.cli.policy import PolicyCommands
+
+EVERY = [
+    *(pytest.param((), command, late, id=command) for command, late in Commands.late.items()),
+    *(
+        pytest.param(("policy",), command, late, id=f"policy {command}")
+        for command, late in PolicyCommands.late.items()
+    ),
+]
 
 
-@pytest.mark.parametrize("command", Commands.late)
-def test_the_list_says_of_a_command_what_it_says_itself(command: str) -> None:
-    listed = Commands.late[command]
-    own, _, _ = listed.imported(command).help.partition("\n\n")
-    assert " ".join(own.split()) == listed.help
+@pytest.mark.parametrize(("group", "command", "late"), EVERY)
+def test_the_list_says_of_a_command_what_it_says_itself(group: tuple[str, ...], command: str, late: Late) -> None:
+    own, _, _ = late.imported(command).help.partition("\n\n")
+    assert " ".join(own.split()) == late.help
 
 
-@pytest.mark.parametrize("command", Commands.late)
-def test_each_command_of_the_list_is_there(command: str) -> None:
-    shown = CliRunner().invoke(app, [command, "--help"])
+@pytest.mark.parametrize(("group", "command", "late"), EVERY)
+def test_each_command_of_the_list_is_there(group: tuple[str, ...], command: str, late: Late) -> None:
+    shown = CliRunner().invoke(app, [*group, command, "--help"])
     assert shown.exit_code == 0
-    assert f"towline {command} " in shown.stdout
+    assert f" {' '.join([*group, command])} " in shown.stdout
 
 
 def test_all_commands_are_listed() -> None:
