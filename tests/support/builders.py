@@ -94,9 +94,9 @@ def policy(name: str, source: str, target: str, *rules: Rule, tag: str = "%n", *
     )
 
 
-def published(*policies: Policy, revision: int = 1) -> Envelope[Frozen]:
+def published(*policies: Policy, revision: int = 1, **more: Any) -> Envelope[Frozen]:
     """Return the publication of a policy set."""
-    chosen = PolicySet(policies=policies)
+    chosen = PolicySet(policies=policies, **more)
     proposal = content_id("test", "proposal", str(revision))
     data = PolicyPublished(revision=revision, digest=chosen.digest, set=chosen, proposal_id=proposal, actor="operator")
     return envelope(data, subject=f"policies@{revision}", key=f"publication {revision} {chosen.digest}")

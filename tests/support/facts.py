@@ -5,7 +5,7 @@ from typing import Any
 from schemas.commands import PollCause
 from schemas.descriptors import OCI_INDEX, OCI_MANIFEST
 from schemas.envelope import Envelope
-from schemas.events import ImageObserved, PollCompleted, PollFailed, PromotionRequested, SyncRequested
+from schemas.events import ImageObserved, PollCompleted, PollFailed, PromotionRequested, SyncRequested, TagsListed
 from schemas.facts import (
     ApprovalGranted,
     ApprovalRevoked,
@@ -177,24 +177,52 @@ def observed(
     return envelope(data, subject=reference, key=f"observed {reference} {image} {key}", time=time)
 
 
-def poll_completed(repository: str, *, key: str = "", time: str | None = None) -> Envelope[Frozen]:
-    """Return that a repository was asked to the end."""
+def listed(
+    repository: str,
+    *tags: str,
+    after: str | None = None,
+    until: str | None = None,
+    key: str = "",
+    time: str | None = None,
+    cause: PollCause = "reconciliation",
+) -> Envelope[Frozen]:
+    """Return a page of a listing; without bounds it is all that is there."""
+    data = TagsListed(
+        command_id="c" * 64,
+        repository=Repository.parse(repository),
+        cause=cause,
+        after=after,
+        until=until,
+        tags=tuple(sorted(tags)),
+    )
+    return envelope(data, subject=repository, key=f"listed {repository} {tags} {after} {until} {key}", time=time)
+
+
+def poll_completed(
+    repository: str,
+    *,
+    key: str = "",
+    time: str | None = None,
+    contents: str | None = None,
+    command_id: str = "c" * 64,
+) -> Envelope[Frozen]:
+    """Return that a repository was asked to the end, and what it has, by the sum of its contents."""
     source, asked = SourcePattern.parse(repository), Repository.parse(repository)
-    data = PollCompleted(command_id="c" * 64, source=source, repository=asked, tags=1)
+    data = PollCompleted(command_id=command_id, source=source, repository=asked, tags=1, contents=contents)
     return envelope(data, subject=repository, key=f"poll {repository} {key}", time=time)
 
 
-def poll_failed(source: str, *, key: str = "", time: str | None = None) -> Envelope[Frozen]:
+def poll_failed(source: str, *, key: str = "", time: str | None = None, command_id: str = "c" * 64) -> Envelope[Frozen]:
     """Return that a source could not be asked."""
     data = PollFailed(
-        command_id="c" * 64,
+        command_id=command_id,
         source=SourcePattern.parse(source),
         cause="denied",
         detail="the registry refused",
         retryable=False,
         attempts=1,
     )
-    return envelope(data, subject=source, key=f"failed poll {source} {key}", time=time)
+    return envelope(data, subject=source, key=f"failed poll {source} {command_id} {key}", time=time)
 
 
 def sync_requested(policy: str, source: str, *, by: str = "ann", key: str = "", **more: Any) -> Envelope[Frozen]:

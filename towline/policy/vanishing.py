@@ -110,10 +110,8 @@ def _settle(
     kept: dict[str, Brought] = {}
     for name, item in sorted(known.items()):
         policy = policies.get(name)
-        if policy is None:
-            continue  # It follows no deletions any more: nothing that it brought is ever removed.
-        if name not in refusals:
-            kept[name] = item  # It began to bring tags after the round had begun: the next one decides.
+        if policy is None or name not in refusals:
+            kept[name] = item  # It does not follow deletions now, or did not when the round began.
             continue
         refusal = refusals[name]
         if refusal is not None or policy.mode != "enforce":

@@ -1,6 +1,6 @@
 """Playing events to a partition, and looking at what each leads to."""
 
-from schemas.commands import CopyImage, InspectImage, PollRepository
+from schemas.commands import CopyImage, InspectImage, PollRepository, RemoveTag
 from schemas.decisions import Decision
 from schemas.envelope import Envelope
 from schemas.references import Frozen
@@ -35,6 +35,11 @@ class Partition:
     def copies(self) -> list[CopyImage]:
         """The copies that the last event leads to."""
         return [command for command in self._commands() if isinstance(command, CopyImage)]
+
+    @property
+    def removals(self) -> list[RemoveTag]:
+        """The removals that the last event leads to."""
+        return [command for command in self._commands() if isinstance(command, RemoveTag)]
 
     @property
     def inspections(self) -> list[InspectImage]:

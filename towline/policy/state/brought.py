@@ -88,7 +88,7 @@ def take_vanished(
 
 
 def keep(draft: Draft, source: Reference, known: Mapping[str, Brought], kept: Mapping[str, Brought]) -> None:
-    """Note what of a vanished tag waits on; what is not among it is removed, or follows deletions no more."""
+    """Note what of a vanished tag waits on; what is not among it is removed."""
     _count(
         draft,
         source.repository,
