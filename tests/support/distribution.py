@@ -64,11 +64,12 @@ def distribution(
     token: TokenAuth | None = None,
     tls: ServerCertificate | None = None,
     elsewhere: bool = False,
+    deletes: bool = True,
 ) -> Iterator[str]:
     """Run a registry and yield its URL.
 
     ``basic`` asks for USER and PASSWORD; ``elsewhere`` takes images with layers that are only named, with an address.
-    Deleting is allowed.
+    ``deletes`` says whether deleting is allowed.
     """
     path = binary(release)
     with tempfile.TemporaryDirectory(prefix="towline-distribution-") as name:
@@ -77,6 +78,7 @@ def distribution(
         for _ in range(_STARTS):
             port = _free_port()
             config = _config(folder, port, notify=notify, basic=basic, token=token, tls=tls)
+            config["storage"]["delete"]["enabled"] = deletes
             if elsewhere:
                 config["validation"] = {"manifests": {"urls": {"allow": ["^https?://"]}}}
             (folder / "config.yml").write_text(yaml.safe_dump(config))

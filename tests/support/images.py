@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from schemas.commands import CopyImage
+from schemas.commands import CopyImage, RemoveTag
 from schemas.descriptors import DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor
 from schemas.policies import CopyOptions
 from schemas.references import Reference
@@ -29,6 +29,17 @@ def copy_command(source: str, digest: str, target: str, **options: Any) -> CopyI
         target=Reference.parse(target),
         hops=1,
         options=CopyOptions(**options),
+    )
+
+
+def remove_command(target: str, digest: str) -> RemoveTag:
+    return RemoveTag(
+        decision_id="0" * 64,
+        policy="to-qa",
+        source=Reference.parse("source/dev/app:1.0"),
+        digest=digest,
+        target=Reference.parse(target),
+        hops=1,
     )
 
 
