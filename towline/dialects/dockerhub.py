@@ -19,7 +19,7 @@ _PATHS: Final = {"repository": "repository.repo_name", "tag": "push_data.tag", "
 
 class _Push(Part):
     tag: str
-    pushed_at: float | None = None
+    pushed_at: int | float | None = None
     pusher: str | None = None
 
 

@@ -83,7 +83,7 @@ def translate(delivery: Delivery, registry: str | None) -> Translation:
     Raises:
         UnusableInputError: no registry is given, the type is unknown, or its contents do not name the image.
     """
-    telling = Telling("dtr", registry)
+    telling = Telling("dtr", registry, {"counts": "scanSummary"})
     message = fitted(_Message, read_object(delivery.body))
     reader = _READERS.get(message.type)
     if message.type in _PASSED:

@@ -23,6 +23,7 @@ _PATHS: Final = {
     "tag": "image-tag",
     "digest": "image-digest",
     "media_type": "manifest-media-type",
+    "counts": "finding-severity-counts",
 }
 
 _PASSED: Final[Mapping[str, str]] = {

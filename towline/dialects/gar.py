@@ -6,7 +6,6 @@ images by whole references, host first; the host is not looked at, because the h
 """
 
 import base64
-import binascii
 from typing import Annotated, Any, Final
 
 from pydantic import Field
@@ -59,9 +58,11 @@ def translate(delivery: Delivery, registry: str | None) -> Translation:
 
 def _data(text: str) -> Any:
     try:
-        return read_json(base64.b64decode(text, validate=True), limits.hook_body_bytes)
-    except binascii.Error:
+        content = base64.b64decode(text, validate=True)
+    except ValueError:
         raise UnusableInputError("message.data: not base64") from None
+    try:
+        return read_json(content, limits.hook_body_bytes)
     except UnusableInputError as error:
         raise UnusableInputError(f"message.data: {error}") from None
 

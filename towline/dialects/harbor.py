@@ -95,7 +95,7 @@ def translate(delivery: Delivery, registry: str | None) -> Translation:
     Raises:
         UnusableInputError: no registry is given, the type is unknown, or one of its artifacts cannot be used.
     """
-    telling = Telling("harbor", registry, {"repository": "repository.repo_full_name"})
+    telling = Telling("harbor", registry, {"repository": "repository.repo_full_name", "counts": "scan_overview"})
     happening = _happening(delivery, telling)
     if happening.type in _PASSED:
         telling.passed("", _PASSED[happening.type])

@@ -55,7 +55,7 @@ def _reason(error: ValidationError, prefix: str, paths: Mapping[str, str]) -> st
         message = problem["msg"]
         if len(message) > _MESSAGE_LENGTH:
             message = f"{message[:_MESSAGE_LENGTH]}..."
-        path = ".".join(parts)
+        path = ".".join(filter(None, parts))
         found.append(f"{path}: {message}" if path else message)
     if len(problems) > _PROBLEM_COUNT:
         found.append(f"and {len(problems) - _PROBLEM_COUNT} more")

@@ -14,7 +14,7 @@ from towline.dialects.reasons import fitted, shown
 from towline.dialects.telling import Telling, is_digest
 from towline.errors import UnusableInputError
 
-_PATHS: Final = {"repository": "name", "tag": "reference", "media_type": "mediaType"}
+_PATHS: Final = {"repository": "name", "tag": "reference", "media_type": "mediaType", "counts": "summary"}
 
 _PASSED: Final = {
     "image.lint_failed": "an image that zot refused",

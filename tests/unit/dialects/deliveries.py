@@ -12,9 +12,13 @@ DIGEST = f"sha256:{sha256_hex(b'manifest')}"
 
 
 def fixture(dialect: str, name: str) -> Delivery:
-    content = json.loads((FIXTURES / dialect / f"{name}.json").read_text(encoding="utf-8"))
+    return delivery_of(json.loads((FIXTURES / dialect / f"{name}.json").read_text(encoding="utf-8")))
+
+
+def delivery_of(content: dict[str, Any]) -> Delivery:
     headers = {header.lower(): value for header, value in content["headers"].items()}
-    return Delivery(headers, json.dumps(content["body"]).encode())
+    raw: str | None = content.get("_raw")
+    return Delivery(headers, (json.dumps(content["body"]) if raw is None else raw).encode())
 
 
 def distribution_event(**changes: Any) -> dict[str, Any]:

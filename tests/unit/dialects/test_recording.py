@@ -42,3 +42,9 @@ def test_the_subject_names_the_reference_or_the_digest() -> None:
 def test_the_event_survives_the_wire() -> None:
     event = record(PUSHED, "key", "towline/hooks/a", NOW)
     assert decode(encode(event)) == event
+
+
+def test_without_a_key_each_arrival_is_an_event_of_its_own() -> None:
+    first, again, later = (record(PUSHED, None, "towline/hooks/a", now).id for now in (NOW, NOW, LATER))
+    assert first == again
+    assert first != later
