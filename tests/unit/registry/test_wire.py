@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 
 from schemas.descriptors import OCI_MANIFEST, Descriptor
+from streams.local_registry import LocalRegistry
+from streams.serving import serving
 from tests.support.certificates import make_server_certificate
 from towline.registry import Registries, RegistryClient
 from towline.registry import exchange as sending
@@ -180,6 +182,20 @@ async def test_a_name_that_is_not_known_is_a_failure_that_may_pass(monkeypatch: 
 
 
 async def test_a_server_that_does_not_speak_tls_is_a_failure_that_may_pass() -> None:
+    async with serving(LocalRegistry()) as url:
+        settings = RegistrySettings(url=url.replace("http:", "https:"))
+        async with Registries({"one": settings}) as registries:
+            with pytest.raises(UnreachableError) as caught:
+                await registries("one").resolve("team/app", "1.0")
+    assert caught.value.retryable
+
+
+async def test_a_connection_that_is_not_made_in_time_is_a_failure_that_may_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    impatient = {"timeout": {"connect": 0.2, "read": 5.0, "write": 5.0, "pool": None}}
+    monkeypatch.setattr(sending, "EXTENSIONS", impatient)
+    # Over TLS to a server that waits for the end of a request, so that no greeting is ever answered.
     async with client_of(Speaker([whole(CONTENT)]), scheme="https") as client:
         with pytest.raises(UnreachableError) as caught:
             await client.resolve("team/app", "1.0")
