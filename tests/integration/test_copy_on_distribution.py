@@ -3,17 +3,13 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from schemas.descriptors import OCI_INDEX, Descriptor
 from schemas.events import TransferCompleted, TransferFailed, TransferSkipped
-from streams.serving import serving
-from tests.support.certificates import make_server_certificate, make_token_certificate
-from tests.support.distribution import PASSWORD, USER, TokenAuth, distribution
+from tests.support.distribution import distribution
 from tests.support.images import (
     assert_complete,
     copy_command,
@@ -26,11 +22,10 @@ from tests.support.images import (
     push_platforms,
     push_referrer,
 )
-from tests.support.tokens import TokenService
 from towline import limits
 from towline.failpoints import Failpoints
 from towline.registry import CopyEngine, Registries, RegistryClient, TransferOutcome, carry_out, push_image
-from towline.registry.errors import NotFoundError, UnreachableError
+from towline.registry.errors import NotFoundError
 from towline.registry.images import push_blob, push_manifest
 from towline.registry.referrers import fallback_tag, find_attached
 from towline.registry.targettag import backup_tag
@@ -175,87 +170,3 @@ async def test_images_that_share_layers_are_promoted_one_after_the_other_and_sid
 
     await asyncio.gather(*(work() for _ in range(limits.parallel_transfer_count)))
     assert {tag async for tag in registries("source").list_tags("qa/many")} == {str(n) for n in range(60)}
-
-
-async def copied(one: RegistrySettings) -> tuple[TransferOutcome, TransferOutcome]:
-    """Copy an image into and out of a registry, and promote it inside."""
-    with distribution() as plain:
-        async with Registries({"plain": RegistrySettings(url=plain), "guarded": one}) as registries:
-            image = await push_image(registries("plain"), "dev/app", "1.0", [b"layer"])
-            inward = await transfer(registries, "plain/dev/app:1.0", image.digest, "guarded/qa/app:1.0")
-            assert not isinstance(inward, TransferFailed), inward
-            inside = await transfer(registries, "guarded/qa/app:1.0", image.digest, "guarded/prod/app:1.0")
-            outward = await transfer(registries, "guarded/prod/app:1.0", image.digest, "plain/back/app:1.0")
-            assert not isinstance(outward, TransferFailed), outward
-            await assert_complete(registries("plain"), "back/app", image.digest)
-            return inward, inside
-
-
-@pytest.fixture
-def password(tmp_path: Path) -> str:
-    path = tmp_path / "password"
-    path.write_text(PASSWORD)
-    return f"file:{path}"
-
-
-async def test_a_registry_with_basic_access(password: str) -> None:
-    with distribution(basic=True) as url:
-        inward, inside = await copied(RegistrySettings(url=url, username=USER, password=password))
-    assert isinstance(inward, TransferCompleted)
-    assert isinstance(inside, TransferCompleted)
-
-
-@asynccontextmanager
-async def token_registry(tmp_path: Path, tokens: TokenService) -> AsyncIterator[str]:
-    async with serving(tokens) as realm:
-        with distribution(token=TokenAuth(f"{realm}/token", tmp_path / "issuer.pem")) as url:
-            yield url
-
-
-async def test_a_registry_with_token_access_is_asked_for_no_more_than_needed(tmp_path: Path, password: str) -> None:
-    tokens = TokenService({USER: PASSWORD}, key=make_token_certificate(tmp_path / "issuer.pem"))
-    async with token_registry(tmp_path, tokens) as url:
-        inward, inside = await copied(RegistrySettings(url=url, username=USER, password=password))
-    assert isinstance(inward, TransferCompleted)
-    assert isinstance(inside, TransferCompleted)
-    assert inside.blobs_mounted == 2
-    assert {tuple(scopes) for scopes in tokens.asked} == {
-        ("repository:qa/app:pull,push",),
-        ("repository:qa/app:pull",),
-        ("repository:prod/app:pull,push",),
-        ("repository:prod/app:pull",),
-        ("repository:prod/app:pull,push", "repository:qa/app:pull"),
-    }
-
-
-async def test_a_token_service_that_does_not_know_us_ends_the_transfer_at_once(tmp_path: Path) -> None:
-    tokens = TokenService({USER: PASSWORD}, key=make_token_certificate(tmp_path / "issuer.pem"))
-    async with (
-        token_registry(tmp_path, tokens) as url,
-        Registries({"guarded": RegistrySettings(url=url)}) as registries,
-    ):
-        outcome = await transfer(registries, "guarded/a:1", f"sha256:{'0' * 64}", "guarded/b:1")
-    assert isinstance(outcome, TransferFailed)
-    assert (outcome.cause, outcome.attempts) == ("unauthorised", 1)
-
-
-async def test_a_registry_with_a_private_authority(tmp_path: Path) -> None:
-    certificate = make_server_certificate(tmp_path)
-    with distribution(tls=certificate) as url:
-        inward, inside = await copied(RegistrySettings(url=url, ca_file=certificate.ca_file))
-        assert isinstance(inward, TransferCompleted)
-        assert isinstance(inside, TransferCompleted)
-        async with Registries({"guarded": RegistrySettings(url=url)}) as untrusting:
-            with pytest.raises(UnreachableError):
-                await untrusting("guarded").resolve("qa/app", "1.0")
-
-
-async def test_a_registry_whose_certificate_is_not_to_be_checked_is_used_with_a_warning(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    certificate = make_server_certificate(tmp_path)
-    with distribution(tls=certificate) as url:
-        inward, _ = await copied(RegistrySettings(url=url, insecure=True))
-    assert isinstance(inward, TransferCompleted)
-    warnings = [it.getMessage() for it in caplog.records if it.name.startswith("towline.registry")]
-    assert warnings == [f"registry guarded: certificates of {url} are not checked"]

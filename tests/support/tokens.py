@@ -17,8 +17,8 @@ class TokenService:
     """An ASGI app that answers ``GET /token``. ``asked`` has the scopes of each request, in order.
 
     ``users`` maps names to passwords; without any, tokens are given to anonymous clients as well. With ``key`` the
-    tokens are RS256 web tokens that distribution accepts, without they are opaque texts. ``answer`` replaces members
-    of the answer; None removes one.
+    tokens are RS256 web tokens that distribution 2.8 accepts, with ``thumbprint`` too distribution 3; without they are
+    opaque texts. ``answer`` replaces members of the answer; None removes one.
     """
 
     def __init__(
@@ -26,11 +26,13 @@ class TokenService:
         users: Mapping[str, str] | None = None,
         *,
         key: rsa.RSAPrivateKey | None = None,
+        thumbprint: bool = False,
         issuer: str = "towline-tests",
         answer: Mapping[str, object] | None = None,
     ) -> None:
         self._users = dict(users or {})
         self._key = key
+        self._key_id = _thumbprint if thumbprint else _fingerprint
         self._issuer = issuer
         self.answer = dict(answer or {})
         self.asked: list[list[str]] = []
@@ -80,17 +82,30 @@ class TokenService:
             "jti": uuid4().hex,
             "access": access,
         }
-        signed = f"{_part({'typ': 'JWT', 'alg': 'RS256', 'kid': _key_id(self._key)})}.{_part(claims)}"
+        signed = f"{_part({'typ': 'JWT', 'alg': 'RS256', 'kid': self._key_id(self._key)})}.{_part(claims)}"
         return f"{signed}.{_url64(self._key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
 
 
-def _key_id(key: rsa.RSAPrivateKey) -> str:
-    """The fingerprint by which distribution finds a key: the first 240 bits, base32, in groups of four."""
+def _fingerprint(key: rsa.RSAPrivateKey) -> str:
+    """What distribution 2.8 calls a key: the first 240 bits, base32, in groups of four."""
     der = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     digest = hashes.Hash(hashes.SHA256())
     digest.update(der)
     text = base64.b32encode(digest.finalize()[:30]).decode().rstrip("=")
     return ":".join(text[at : at + 4] for at in range(0, len(text), 4))
+
+
+def _thumbprint(key: rsa.RSAPrivateKey) -> str:
+    """What distribution 3 calls a key (RFC 7638)."""
+    numbers = key.public_key().public_numbers()
+    members = {"e": _url64(_unsigned(numbers.e)), "kty": "RSA", "n": _url64(_unsigned(numbers.n))}
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(json.dumps(members, separators=(",", ":")).encode())
+    return _url64(digest.finalize())
+
+
+def _unsigned(number: int) -> bytes:
+    return number.to_bytes((number.bit_length() + 7) // 8)
 
 
 def _part(value: object) -> str:
