@@ -1,5 +1,6 @@
 """From an HTTP answer that is not the hoped-for one to a typed error."""
 
+import ssl
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -81,7 +82,17 @@ async def capped(response: httpx.Response, what: str) -> bytes:
 def connection_error(error: Exception, what: str, url: str) -> RegistryError:
     """Return what a failure below HTTP means: mostly that it may pass, unless the address itself is none."""
     kind = ProtocolError if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL) else UnreachableError
-    return kind(f"{what}: {type(error).__name__}", url=url)
+    return kind(f"{what}: {_reason(error)}", url=url)
+
+
+def _reason(error: BaseException) -> str:
+    """Return what broke a connection; of a certificate that is not taken, why: the layers between call it a timeout."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if type(cause) is ssl.SSLCertVerificationError:  # aiohttp's own is one too, and does not have the words
+            return f"its certificate is not taken: {cause.verify_message}"
+        cause = cause.__cause__
+    return type(error).__name__
 
 
 def _read_errors(body: bytes) -> tuple[list[str], str]:
