@@ -111,3 +111,11 @@ def test_every_file_is_a_fixture_of_a_dialect_and_says_what_is_expected() -> Non
 def test_every_dialect_has_fixtures_of_all_kinds(dialect: str) -> None:
     kinds = {content["_kind"] for name, content in LOADED.items() if name.startswith(f"{dialect}/")}
     assert kinds == {"positive", "negative", "hostile"}
+
+
+def test_every_dialect_is_a_row_of_its_documentation() -> None:
+    rows = re.findall(
+        r"^\| (`[^|]+) \|", (FIXTURES.parents[2] / "docs" / "dialects.md").read_text("utf-8"), re.MULTILINE
+    )
+    documented = [name for row in rows for name in re.findall(r"`([a-z-]+)`", row)]
+    assert sorted(documented) == sorted(DIALECTS)
