@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from schemas.canonical import content_id, sha256_hex
-from schemas.commands import CopyImage
+from schemas.commands import CopyImage, RemoveTag
 from schemas.envelope import Envelope
 from schemas.events import (
     ClockTicked,
@@ -126,6 +126,20 @@ def command(
         digest=digest(image),
         target=Reference.parse(target),
         hops=hops,
+    )
+    return Envelope(id=content_id("test", key), source="test", subject=target, time=at(0), data=data)
+
+
+def removal(source: str, target: str, image: str, *, key: str = "") -> Envelope[RemoveTag]:
+    """Return the command to remove a tag that has this image; commands with equal keys are the same."""
+    key = f"remove {source} {target} {image} {key}"
+    data = RemoveTag(
+        decision_id=content_id("test", "decision", key),
+        policy="policy",
+        source=Reference.parse(source),
+        digest=digest(image),
+        target=Reference.parse(target),
+        hops=1,
     )
     return Envelope(id=content_id("test", key), source="test", subject=target, time=at(0), data=data)
 

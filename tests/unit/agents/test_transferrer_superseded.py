@@ -1,19 +1,21 @@
 """A crash while commands wait that a later one supersedes: the same ends, and the latest decision is what is there."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from agents.table import MemoryTable
 from schemas.catalogue import decode
-from schemas.commands import CopyImage
+from schemas.commands import CopyImage, RemoveTag
 from schemas.envelope import Envelope
-from schemas.events import TransferCompleted, TransferSkipped
+from schemas.events import RemovalSkipped, TagRemoved, TransferCompleted, TransferSkipped
 from schemas.outcomes import Outcome
 from schemas.policies import CopyOptions, Overwrite
 from streams.memory_log import MemoryLog
 from streams.topics import COMMANDS, EVENTS, partition_for, repository_key
-from tests.support.builders import command, completed
+from tests.support.builders import command, completed, removal
 from tests.support.checkers import all_records
 from tests.support.waiting import eventually
 from tests.unit.agents.harness import PARTITIONS, Run, until
@@ -102,6 +104,71 @@ async def test_a_command_that_keeps_no_backup_supersedes_none_that_does() -> Non
 async def test_of_commands_that_all_keep_a_backup_the_last_one_is_enough() -> None:
     commands = [with_overwrite(command, "backup") for command in (FIRST, MIDDLE, LAST)]
     assert await started_together(*commands) == [LAST.id]
+
+
+FORGOTTEN, FORGOTTEN_AGAIN, OTHER = (
+    removal("local/dev/app:1", "local/qa/app:1", image, key=key)
+    for image, key in (("first", "once"), ("first", "again"), ("other", "once"))
+)
+
+
+class Tag:
+    """A target tag that copies and removals change."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    async def copy(self, command_id: str, copy: CopyImage) -> TransferCompleted:
+        self.done.append(command_id)
+        return completed(command_id, copy)
+
+    async def remove(self, command_id: str, command: RemoveTag) -> TagRemoved:
+        self.done.append(command_id)
+        return TagRemoved(**command.outcome_members(command_id))
+
+
+@pytest.mark.parametrize(
+    ("orders", "carried_out"),
+    [
+        pytest.param([FIRST, FORGOTTEN], [FORGOTTEN], id="a removal supersedes a copy"),
+        pytest.param([FORGOTTEN, LAST], [LAST], id="a copy supersedes a removal"),
+        pytest.param([FORGOTTEN, FIRST, FORGOTTEN_AGAIN], [FORGOTTEN_AGAIN], id="the latest wins"),
+        pytest.param([FORGOTTEN, FORGOTTEN_AGAIN], [FORGOTTEN_AGAIN], id="a removal of the same supersedes one"),
+        pytest.param([FORGOTTEN, OTHER], [FORGOTTEN, OTHER], id="a removal of another digest supersedes none"),
+        pytest.param(
+            [FORGOTTEN, with_overwrite(LAST, "never")],
+            [FORGOTTEN, with_overwrite(LAST, "never")],
+            id="a copy that leaves what is there comes after what removes it",
+        ),
+        pytest.param(
+            [with_overwrite(FIRST, "backup"), FORGOTTEN],
+            [with_overwrite(FIRST, "backup"), FORGOTTEN],
+            id="a copy that keeps a backup is made before a removal",
+        ),
+    ],
+)
+async def test_of_copies_and_removals_of_one_tag_the_latest_decision_wins(
+    orders: Sequence[Envelope[Any]], carried_out: Sequence[Envelope[Any]]
+) -> None:
+    log, tag = MemoryLog(partitions=PARTITIONS), Tag()
+    await write(log, *orders)
+    run = worker(log, MemoryTable(), tag.copy, remove=tag.remove)
+    await run.shell.take_over(range(PARTITIONS))
+    home = partition_for(repository_key(FIRST.data.target.repository), PARTITIONS)
+    await run.deliver_together([record async for record in log.read(COMMANDS, home, 0, len(orders))])
+
+    async def so() -> bool:
+        return len(await ends(log)) == len(orders)
+
+    await eventually(so, seconds=20, what="an end for each command")
+    await run.shell.close()
+    assert tag.done == [order.id for order in carried_out]
+    found = await ends(log)
+    for order in orders:
+        if order.id not in tag.done:
+            left = found[order.id]
+            assert isinstance(left, RemovalSkipped if isinstance(order.data, RemoveTag) else TransferSkipped)
+            assert left.superseded_by == orders[-1].id
 
 
 def kinds(found: dict[str, Outcome]) -> list[type[Outcome]]:

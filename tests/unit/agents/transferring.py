@@ -82,7 +82,7 @@ def working(log: MemoryLog, table: Table, work: Work, failpoints: str = "", comm
     return run
 
 
-async def write(log: MemoryLog, *commands: Envelope[CopyImage]) -> None:
+async def write(log: MemoryLog, *commands: Envelope[CopyImage] | Envelope[RemoveTag]) -> None:
     for item in commands:
         await log.append(Append(COMMANDS, repository_key(item.data.target.repository), encode(item)))
 
