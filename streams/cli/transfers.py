@@ -1,4 +1,4 @@
-"""``towline transfers``: what was to be copied, and how it ended."""
+"""``towline transfers``: what was to be copied or removed, how far that is, and how it ended."""
 
 from typing import Annotated, Any, Final
 
@@ -15,19 +15,21 @@ from streams.transfers.transfer import Transfer
 from towline.errors import MisuseError
 from towline.settings import load_settings
 
-app = typer.Typer(help="What was to be copied, and how it ended.", no_args_is_help=True)
+app = typer.Typer(help="What was to be copied or removed, how far that is, and how it ended.", no_args_is_help=True)
 
 #: As much of an id as a table shows, which is as much as people need to type.
 _ID_LENGTH: Final = 12
 #: How many of the transfers that a cause does not make again are named.
 _REFUSED_COUNT: Final = 20
+_MIB: Final = 1024 * 1024
 
 
 @app.command("list")
 def list_command(
     *,
     failed: Annotated[bool, typer.Option("--failed", help="Those that failed.")] = False,
-    pending: Annotated[bool, typer.Option("--pending", help="Those that have not ended.")] = False,
+    pending: Annotated[bool, typer.Option("--pending", help="Those that have not begun.")] = False,
+    running: Annotated[bool, typer.Option("--running", help="Those that are under way.")] = False,
     policy: Annotated[str | None, typer.Option(help="Those of this policy.")] = None,
     of: Annotated[
         str | None, typer.Option("--repository", metavar="REGISTRY/REPOSITORY", help="From or to this repository.")
@@ -36,7 +38,8 @@ def list_command(
     as_json: AsJson = False,
 ) -> None:
     """List transfers, the newest first."""
-    states = {state for state, is_asked in (("failed", failed), ("pending", pending)) if is_asked}
+    asked = (("failed", failed), ("pending", pending), ("running", running))
+    states = {state for state, is_asked in asked if is_asked}
     run(_list(states, policy, of, limit, as_json))
 
 
@@ -61,9 +64,18 @@ def print_page(page: Page) -> None:
     if not page.transfers:
         say("no such transfers")
     print_table(
-        ("ID", "TIME", "POLICY", "SOURCE", "TARGET", "STATE", "CAUSE"),
+        ("ID", "TIME", "WORK", "POLICY", "SOURCE", "TARGET", "STATE", "CAUSE"),
         [
-            (one.id[:_ID_LENGTH], one.time[:19] + "Z", one.policy, one.source, one.target, one.state, one.cause)
+            (
+                one.id[:_ID_LENGTH],
+                one.time[:19] + "Z",
+                one.work,
+                one.policy,
+                one.source,
+                one.target,
+                one.state if one.share is None else f"{one.state} {one.share:.0%}",
+                one.cause,
+            )
             for one in page.transfers
         ],
     )
@@ -95,6 +107,7 @@ async def _show(prefix: str, as_json: bool) -> None:
 def _lines(story: TransferStory) -> list[tuple[str, Any]]:
     transfer = story.transfer
     return [
+        ("work", transfer.work),
         ("state", transfer.state),
         ("source", f"{transfer.source}@{transfer.digest}"),
         ("target", transfer.target),
@@ -103,6 +116,8 @@ def _lines(story: TransferStory) -> list[tuple[str, Any]]:
         ("decision", _cause(story.decision)),
         ("verdict", None if story.verdict is None else f"{story.verdict}: {story.reason}"),
         ("command", f"{story.position} of {transfer.time}"),
+        ("began", transfer.started_at),
+        ("progress", _progress(transfer)),
         ("ended", transfer.ended_at),
         ("target had", transfer.previous_digest),
         ("copied", _copied(transfer)),
@@ -119,8 +134,24 @@ def _cause(cause: Cause | None) -> str:
     return "not in the log" if cause is None else f"{cause.type} {cause.subject} at {cause.position}, {cause.id}"
 
 
+def _progress(transfer: Transfer) -> str | None:
+    if transfer.state != "running":
+        return None
+    done = sum(count or 0 for count in (transfer.blobs_copied, transfer.blobs_mounted, transfer.blobs_skipped))
+    parts = [
+        f"{transfer.bytes_copied} of {_known(transfer.bytes)} bytes, {done} of {_known(transfer.blobs)} blobs",
+        None if transfer.share is None else f"{transfer.share:.0%}",
+        None if transfer.bytes_per_second is None else f"{transfer.bytes_per_second / _MIB:.1f} MiB/s",
+    ]
+    return f"{', '.join(part for part in parts if part)} at {transfer.reported_at}"
+
+
+def _known(count: int | None) -> str:
+    return "an unknown number of" if count is None else str(count)
+
+
 def _copied(transfer: Transfer) -> str | None:
-    if transfer.bytes_copied is None:
+    if transfer.bytes_copied is None or transfer.state == "running":
         return None
     blobs = f"{transfer.blobs_copied} copied, {transfer.blobs_mounted} mounted, {transfer.blobs_skipped} there already"
     return f"{transfer.bytes_copied} bytes; blobs: {blobs}"

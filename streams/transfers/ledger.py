@@ -1,20 +1,21 @@
-"""Every command to copy an image with its end, read from the topics: the newest ones, or one by its id."""
+"""Every command about a target tag with its end, read from the topics: the newest ones, or one by its id."""
 
 import heapq
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, cast
 
 from schemas.catalogue import decode
-from schemas.commands import CopyImage
+from schemas.commands import TargetCommand
 from schemas.envelope import Envelope
-from schemas.events import TransferFailed, TransferSkipped
-from schemas.outcomes import Outcome
+from schemas.events import RemovalFailed, RemovalSkipped, TransferFailed, TransferSkipped
+from schemas.outcomes import Outcome, Report
 from streams.history import Recorded, recorded
 from streams.log import EventLog
 from streams.topics import COMMANDS, EVENTS
+from streams.transfers.reports import Reported, Running
 from streams.transfers.transfer import Ended, State, Transfer, ended_as, transfer_of
 from towline.errors import MisuseError
 
@@ -32,6 +33,8 @@ class End(NamedTuple):
     time: str
     partition: int
     offset: int
+    #: When the log heard that it began; None when there was nothing to do, or nothing that could be done.
+    started_at: str | None = None
 
     @property
     def is_success(self) -> bool:
@@ -39,15 +42,19 @@ class End(NamedTuple):
         return self.cause is None
 
 
-Ends = Mapping[str, End]
-"""From the id of a command to its end."""
+class Known(NamedTuple):
+    """What the log tells of commands, by their ids: how those that ended did, and how far those are that run."""
+
+    ends: Mapping[str, End]
+    running: Running
 
 
 class Entry(NamedTuple):
-    """A command, and its end when it has one."""
+    """A command, its end when it has one, and until then the last report on it."""
 
     recorded: Recorded
     end: End | None
+    running: Reported | None
 
     @property
     def id(self) -> str:
@@ -55,14 +62,16 @@ class Entry(NamedTuple):
         return self.recorded.envelope.id
 
     @property
-    def command(self) -> CopyImage:
-        """What is to be copied."""
-        return cast("CopyImage", self.recorded.envelope.data)
+    def command(self) -> TargetCommand:
+        """What is to be done."""
+        return cast("TargetCommand", self.recorded.envelope.data)
 
     @property
     def state(self) -> State:
         """How far it is."""
-        return "pending" if self.end is None else self.end.state
+        if self.end is not None:
+            return self.end.state
+        return "pending" if self.running is None else "running"
 
     @property
     def place(self) -> tuple[str, int, int]:
@@ -79,22 +88,30 @@ class Page:
     more: int
 
 
-async def read_ends(log: EventLog) -> Ends:
-    """Return how commands to copy ended; of an end that a crash repeated the first counts.
+async def read_known(log: EventLog) -> Known:
+    """Return how commands about target tags ended, and how far the others are.
+
+    Of an end that a crash repeated the first counts; what is told of a command after its end counts for nothing.
 
     Raises:
         LogUnavailableError: the log cannot be reached.
     """
     ends: dict[str, End] = {}
+    running = Running()
     for partition in range(await log.partitions(EVENTS)):
         async for item in recorded(log, EVENTS, partition):
-            if isinstance(item.envelope.data, Outcome):
-                ends.setdefault(item.envelope.data.command_id, _end(item, item.envelope.data))
-    return ends
+            data = item.envelope.data
+            if not isinstance(data, Report) or data.command_id in ends:
+                continue
+            if isinstance(data, Outcome):
+                ends[data.command_id] = _end(item, data, running.end(data.command_id))
+            else:
+                running.take(cast("Envelope[Report]", item.envelope))
+    return Known(ends, running)
 
 
-async def entries(log: EventLog, ends: Ends) -> AsyncIterator[Entry]:
-    """Yield each command to copy once by id, in the order of its partition.
+async def entries(log: EventLog, known: Known) -> AsyncIterator[Entry]:
+    """Yield each command about a target tag once by id, in the order of its partition.
 
     Raises:
         LogUnavailableError: the log cannot be reached.
@@ -102,9 +119,10 @@ async def entries(log: EventLog, ends: Ends) -> AsyncIterator[Entry]:
     for partition in range(await log.partitions(COMMANDS)):
         seen: set[str] = set()  # A command has one target, and a target one partition.
         async for item in recorded(log, COMMANDS, partition):
-            if isinstance(item.envelope.data, CopyImage) and item.envelope.id not in seen:
-                seen.add(item.envelope.id)
-                yield Entry(item, ends.get(item.envelope.id))
+            id_ = item.envelope.id
+            if isinstance(item.envelope.data, TargetCommand) and id_ not in seen:
+                seen.add(id_)
+                yield Entry(item, known.ends.get(id_), known.running.get(id_))
 
 
 async def newest(log: EventLog, is_wanted: Callable[[Entry], bool], limit: int) -> Page:
@@ -115,7 +133,7 @@ async def newest(log: EventLog, is_wanted: Callable[[Entry], bool], limit: int) 
     """
     kept: list[tuple[tuple[str, int, int], Entry]] = []
     count = 0
-    async for entry in entries(log, await read_ends(log)):
+    async for entry in entries(log, await read_known(log)):
         if not is_wanted(entry):
             continue
         count += 1
@@ -134,7 +152,7 @@ async def find(log: EventLog, prefix: str) -> Entry:
         LogUnavailableError: the log cannot be reached.
     """
     require_prefix(prefix)
-    found = [entry async for entry in entries(log, await read_ends(log)) if entry.id.startswith(prefix)]
+    found = [entry async for entry in entries(log, await read_known(log)) if entry.id.startswith(prefix)]
     return only(prefix, found)
 
 
@@ -168,17 +186,19 @@ async def read_transfer(log: EventLog, entry: Entry) -> Transfer:
     Raises:
         LogUnavailableError: the log cannot be reached.
     """
-    command = cast("Envelope[CopyImage]", entry.recorded.envelope)
+    command = cast("Envelope[TargetCommand]", entry.recorded.envelope)
     if entry.end is None:
-        return transfer_of(command, None)
+        return transfer_of(command, None, entry.running)
     async with aclosing(log.read(EVENTS, entry.end.partition, entry.end.offset, entry.end.offset + 1)) as records:
         async for record in records:
-            return transfer_of(command, cast("Envelope[Outcome]", decode(record.value or b"")))
+            transfer = transfer_of(command, cast("Envelope[Outcome]", decode(record.value or b"")))
+            return replace(transfer, started_at=entry.end.started_at)
     raise LookupError(f"{EVENTS}/{entry.end.partition}@{entry.end.offset} was there and is no more")
 
 
-def _end(item: Recorded, outcome: Outcome) -> End:
-    cause = outcome.cause if isinstance(outcome, TransferFailed) else None
-    if isinstance(outcome, TransferSkipped) and outcome.superseded_by is not None:
+def _end(item: Recorded, outcome: Outcome, reported: Reported | None) -> End:
+    cause = outcome.cause if isinstance(outcome, TransferFailed | RemovalFailed) else None
+    if isinstance(outcome, TransferSkipped | RemovalSkipped) and outcome.superseded_by is not None:
         cause = "superseded"
-    return End(ended_as(outcome), cause, item.envelope.time, item.record.partition, item.record.offset)
+    started_at = None if reported is None else reported.started_at
+    return End(ended_as(outcome), cause, item.envelope.time, item.record.partition, item.record.offset, started_at)

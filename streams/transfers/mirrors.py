@@ -15,7 +15,7 @@ from schemas.references import Reference
 from streams.facts import Teller
 from streams.log import EventLog
 from streams.publication import policies_in_force
-from streams.transfers.ledger import Entry, entries, read_ends, read_transfer
+from streams.transfers.ledger import Entry, entries, read_known, read_transfer
 from streams.transfers.polls import Heard, read_polls
 from streams.transfers.retries import read_retries
 from towline.errors import MisuseError
@@ -78,7 +78,7 @@ class _Copies:
 
     def take(self, entry: Entry) -> None:
         """Note the next transfer, in the order of the log for each target tag."""
-        if entry.state in {"failed", "pending"}:
+        if entry.state in {"failed", "pending", "running"}:
             self.unsettled[entry.command.target] = entry
         else:
             self.unsettled.pop(entry.command.target, None)
@@ -139,9 +139,9 @@ def _is_mirror(policy: Policy) -> bool:
 
 
 async def _read_copies(log: EventLog, mirrors: Collection[str]) -> dict[str, _Copies]:
-    ends, retries = await read_ends(log), await read_retries(log)
+    known, retries = await read_known(log), await read_retries(log)
     copies = {name: _Copies() for name in mirrors}
-    async for entry in entries(log, ends):
+    async for entry in entries(log, known):
         # One that was made again by hand makes good what its policy began.
         name = retries.policy_of(entry.command.decision_id, entry.command.policy)
         if name in copies:

@@ -6,6 +6,7 @@ Its id derives from the command that failed, so that asking twice asks once.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from schemas.canonical import content_id
 from schemas.catalogue import type_of
@@ -16,7 +17,7 @@ from schemas.references import Reference
 from streams.facts import Teller
 from streams.log import EventLog
 from streams.routing import event_append
-from streams.transfers.ledger import Entry, entries, only, read_ends, require_prefix
+from streams.transfers.ledger import Entry, entries, only, read_known, require_prefix
 from streams.transfers.retries import Retries, read_retries
 from streams.transfers.transfer import State
 from towline import limits
@@ -91,11 +92,11 @@ async def ask(log: EventLog, plan: RetryPlan) -> None:
 
 
 async def _survey(log: EventLog, is_chosen: Callable[[Entry], bool]) -> _Survey:
-    ends, retries = await read_ends(log), await read_retries(log)
+    known, retries = await read_known(log), await read_retries(log)
     chosen: list[Entry] = []
     last: dict[Reference, tuple[int, str]] = {}
     again: dict[str, tuple[str, State]] = {}
-    async for entry in entries(log, ends):
+    async for entry in entries(log, known):
         if is_chosen(entry):
             chosen.append(entry)
         # Equal targets share a partition, in which what is read later was written later.
@@ -111,7 +112,7 @@ def _plan(chosen: list[Entry], survey: _Survey, by: Teller) -> RetryPlan:
     for entry in chosen:
         reason = _refusal(entry, survey)
         if reason is None:
-            requests.append(_request(entry, survey.retries, by))
+            requests.append(_request(entry, cast("CopyImage", entry.command), survey.retries, by))
         else:
             refused.append(Refused(entry.id, reason))
     taken = requests[: limits.retry_count]
@@ -119,7 +120,9 @@ def _plan(chosen: list[Entry], survey: _Survey, by: Teller) -> RetryPlan:
 
 
 def _refusal(entry: Entry, survey: _Survey) -> str | None:
-    if entry.state == "pending":
+    if not isinstance(entry.command, CopyImage):
+        return "it is a removal, which only its policy can decide again"
+    if entry.state in {"pending", "running"}:
         return "it has not ended yet: wait for it, or see that a worker runs"
     if entry.state != "failed":
         return f"it ended as {entry.state}: there is nothing to retry"
@@ -128,7 +131,9 @@ def _refusal(entry: Entry, survey: _Survey) -> str | None:
         if known is None:
             return f"a retry was asked for at {retry.asked.position} and is not decided yet: see that a worker runs"
         id_, state = known
-        todo = {"failed": "retry that one", "pending": "wait for it"}.get(state, "there is nothing to do")
+        todo = {"failed": "retry that one", "pending": "wait for it", "running": "wait for it"}.get(
+            state, "there is nothing to do"
+        )
         return f"it was retried as {id_}, which is {state}: {todo}"
     offset, last = survey.last[entry.command.target]
     if offset > entry.recorded.record.offset:
@@ -139,8 +144,7 @@ def _refusal(entry: Entry, survey: _Survey) -> str | None:
     return None
 
 
-def _request(entry: Entry, retries: Retries, by: Teller) -> Envelope[PromotionRequested]:
-    command: CopyImage = entry.command
+def _request(entry: Entry, command: CopyImage, retries: Retries, by: Teller) -> Envelope[PromotionRequested]:
     data = PromotionRequested(
         repository=command.source.repository,
         tag=command.source.tag,

@@ -1,24 +1,37 @@
-"""A transfer as people and programs see it: a command to copy an image, and how it ended."""
+"""A transfer as people and programs see it: a command to copy an image or to remove a tag, and how it ended."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from schemas.commands import CopyImage
+from schemas.commands import RemoveTag, TargetCommand
 from schemas.envelope import Envelope
-from schemas.events import TransferCompleted, TransferFailed, TransferSkipped
+from schemas.events import (
+    RemovalFailed,
+    RemovalSkipped,
+    TagRemoved,
+    TransferCompleted,
+    TransferFailed,
+    TransferSkipped,
+)
 from schemas.outcomes import Outcome
+from streams.transfers.reports import Reported
 
 Ended = Literal["completed", "skipped", "failed"]
-State = Literal["pending"] | Ended
-"""``pending``: the log has no end of it yet."""
+State = Literal["pending", "running"] | Ended
+"""Before the log has an end of it: ``running`` when the log has a beginning."""
+Work = Literal["copy", "removal"]
 
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A command to copy an image, and how it ended. What only its end could tell is None before it."""
+    """A command to copy an image or to remove a tag, and how it ended.
+
+    What only its end could tell is None before it; of a copy that runs the counts are those of the last report.
+    """
 
     #: The id of the command.
     id: str
+    work: Work
     state: State
     #: When the event was recorded that led to it, and when it ended.
     time: str
@@ -42,20 +55,31 @@ class Transfer:
     blobs_copied: int | None = None
     blobs_mounted: int | None = None
     blobs_skipped: int | None = None
+    #: When a copy began, and when it was last told how far it is.
+    started_at: str | None = None
+    reported_at: str | None = None
+    #: While it runs: what there is to copy in all, how much of it is done from 0 to 1, and how fast it goes.
+    blobs: int | None = None
+    bytes: int | None = None
+    share: float | None = None
+    bytes_per_second: float | None = None
 
 
 def ended_as(outcome: Outcome) -> Ended:
     """Return how a transfer ended, in one word."""
-    if isinstance(outcome, TransferFailed):
+    if isinstance(outcome, TransferFailed | RemovalFailed):
         return "failed"
-    return "completed" if isinstance(outcome, TransferCompleted) else "skipped"
+    return "completed" if isinstance(outcome, TransferCompleted | TagRemoved) else "skipped"
 
 
-def transfer_of(command: Envelope[CopyImage], end: Envelope[Outcome] | None) -> Transfer:
-    """Return a command and its end as one."""
+def transfer_of(
+    command: Envelope[TargetCommand], end: Envelope[Outcome] | None, running: Reported | None = None
+) -> Transfer:
+    """Return a command with its end, or with the last report on it, as one."""
     data, outcome = command.data, None if end is None else end.data
     transfer = Transfer(
         id=command.id,
+        work="removal" if isinstance(data, RemoveTag) else "copy",
         state="pending" if outcome is None else ended_as(outcome),
         time=command.time,
         ended_at=None if end is None else end.time,
@@ -66,12 +90,29 @@ def transfer_of(command: Envelope[CopyImage], end: Envelope[Outcome] | None) -> 
         decision_id=data.decision_id,
         previous_digest=None if outcome is None else outcome.previous_digest,
     )
-    return _with_end(transfer, outcome)
+    return _with_end(transfer, outcome) if running is None else _with_report(transfer, running)
+
+
+def _with_report(transfer: Transfer, running: Reported) -> Transfer:
+    return replace(
+        transfer,
+        state="running",
+        started_at=running.started_at,
+        reported_at=running.time,
+        bytes_copied=running.bytes_copied,
+        blobs_copied=running.blobs_copied,
+        blobs_mounted=running.blobs_mounted,
+        blobs_skipped=running.blobs_skipped,
+        blobs=running.blobs,
+        bytes=running.bytes,
+        share=running.share,
+        bytes_per_second=running.bytes_per_second,
+    )
 
 
 def _with_end(transfer: Transfer, outcome: Outcome | None) -> Transfer:
     match outcome:
-        case TransferFailed():
+        case TransferFailed() | RemovalFailed():
             return replace(
                 transfer,
                 cause=outcome.cause,
@@ -87,7 +128,7 @@ def _with_end(transfer: Transfer, outcome: Outcome | None) -> Transfer:
                 blobs_mounted=outcome.blobs_mounted,
                 blobs_skipped=outcome.blobs_skipped,
             )
-        case TransferSkipped():
+        case TransferSkipped() | RemovalSkipped():
             return replace(transfer, detail=outcome.reason, superseded_by=outcome.superseded_by)
         case _:
             return transfer

@@ -2,15 +2,20 @@
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from schemas.commands import CopyImage
+from schemas.envelope import Envelope
+from schemas.events import RemovalFailed, RemovalSkipped, TagRemoved, TransferProgressed, TransferStarted
+from schemas.outcomes import Report
+from schemas.references import Frozen
 from streams.cli import app, transfers
 from streams.routing import command_append
-from tests.support.builders import at, completed, digest, failed, policy, published, pushed, skipped
+from tests.support.builders import at, completed, digest, envelope, failed, policy, published, pushed, removal, skipped
 from tests.support.builders import command as stray_command
 from tests.support.world import World, in_place_of_kafka
 
@@ -18,6 +23,7 @@ POLICIES = published(
     policy("to-qa", "local/dev/*", "local/qa/{1}"),
     policy("away", "local/dev/app", "remote/app"),
 )
+MIB = 1024 * 1024
 TAGS = ("1", "2", "3")
 
 
@@ -48,7 +54,7 @@ def listed(*arguments: str) -> list[dict[str, Any]]:
     return found
 
 
-def told(found: list[dict[str, Any]]) -> list[tuple[str, str]]:
+def states(found: list[dict[str, Any]]) -> list[tuple[str, str]]:
     return [(item["target"], item["state"]) for item in found]
 
 
@@ -63,7 +69,7 @@ def test_every_transfer_is_listed_once_the_newest_first(world: World) -> None:
     found = listed()
     assert found[0]["target"] == "local/qa/tool:9"
     assert [item["time"] for item in found] == sorted((item["time"] for item in found), reverse=True)
-    assert sorted(told(found)) == [
+    assert sorted(states(found)) == [
         ("local/qa/app:1", "failed"),
         ("local/qa/app:2", "completed"),
         ("local/qa/app:3", "pending"),
@@ -76,7 +82,7 @@ def test_every_transfer_is_listed_once_the_newest_first(world: World) -> None:
 
 def test_of_an_end_that_comes_twice_the_first_counts(world: World) -> None:
     asyncio.run(world.end("local/qa/app:1", completed))
-    assert told(listed("--repository", "local/qa/app"))[-1] == ("local/qa/app:1", "failed")
+    assert states(listed("--repository", "local/qa/app"))[-1] == ("local/qa/app:1", "failed")
 
 
 @pytest.mark.parametrize(
@@ -108,11 +114,12 @@ def test_a_list_is_bounded_and_says_how_many_more_there_are() -> None:
 @pytest.mark.usefixtures("world")
 def test_a_table_has_what_people_look_for_and_says_when_there_is_nothing() -> None:
     rows = towline("list", "--failed").splitlines()
-    assert rows[0].split() == ["ID", "TIME", "POLICY", "SOURCE", "TARGET", "STATE", "CAUSE"]
+    assert rows[0].split() == ["ID", "TIME", "WORK", "POLICY", "SOURCE", "TARGET", "STATE", "CAUSE"]
     [failure] = listed("--failed")
     assert rows[1].split() == [
         failure["id"][:12],
         "2026-11-24T08:00:01Z",
+        "copy",
         "to-qa",
         "local/dev/app:1",
         "local/qa/app:1",
@@ -141,6 +148,106 @@ def test_show_tells_the_event_the_decision_and_the_end(world: World) -> None:
 def test_show_tells_what_was_copied(world: World) -> None:
     command = asyncio.run(world.copies())["local/qa/app:2"]
     assert "557 bytes; blobs: 1 copied, 0 mounted, 0 there already" in towline("show", command.id)
+
+
+STARTED = {"manifests": 2, "blobs": 4, "bytes": 10 * MIB}
+
+
+def told(command: Envelope[Frozen], kind: type[Report], seconds: int, **members: Any) -> Envelope[Frozen]:
+    """A report on a copy."""
+    assert isinstance(command.data, CopyImage)
+    data = kind(**command.data.outcome_members(command.id), **members)
+    return envelope(data, subject=str(command.data.target), key=f"{kind} {seconds} {members}", time=at(seconds))
+
+
+def far(command: Envelope[Frozen], seconds: int, copied: int, blobs: int, of: int = 10 * MIB) -> Envelope[Frozen]:
+    counts = {"bytes_copied": copied, "blobs_copied": blobs, "blobs_mounted": 1, "blobs_skipped": 0}
+    return told(command, TransferProgressed, seconds, **counts, blobs=4, bytes=of)
+
+
+@pytest.fixture
+def running(world: World) -> Envelope[Frozen]:
+    """A copy that began, and was told about once."""
+    command = asyncio.run(world.copies())["local/qa/app:3"]
+    reports = [told(command, TransferStarted, 20, **STARTED), far(command, 30, 2 * MIB, 0, of=8 * MIB)]
+    asyncio.run(world.record(*reports))
+    return command
+
+
+def test_a_copy_under_way_is_running_with_how_far_it_is(world: World, running: Envelope[Frozen]) -> None:
+    [found] = listed("--running")
+    assert found["id"] == running.id
+    assert (found["state"], found["started_at"], found["reported_at"]) == ("running", at(20), at(30))
+    assert (found["bytes_copied"], found["bytes"], found["blobs_mounted"], found["blobs"]) == (2 * MIB, 8 * MIB, 1, 4)
+    assert (found["share"], found["bytes_per_second"]) == (0.25, 2 * MIB / 10)
+    assert found["ended_at"] is None
+    assert running.id not in {item["id"] for item in listed("--pending")}
+    assert " running 25%" in towline("list", "--running")
+    assert "2097152 of 8388608 bytes, 1 of 4 blobs, 25%, 0.2 MiB/s" in towline("show", running.id)
+    asyncio.run(world.record(far(running, 40, 5 * MIB, 2, of=8 * MIB)))
+    assert listed("--running")[0]["bytes_per_second"] == 3 * MIB / 10
+
+
+def test_a_copy_of_which_nothing_is_known_yet_is_running_without_a_share(world: World) -> None:
+    command = asyncio.run(world.copies())["local/qa/app:3"]
+    asyncio.run(world.record(told(command, TransferStarted, 20)))
+    [found] = listed("--running")
+    assert (found["share"], found["bytes"], found["bytes_per_second"]) == (None, None, None)
+    assert "an unknown number of blobs" in towline("show", command.id)
+
+
+def test_a_copy_without_bytes_to_send_is_as_far_as_its_blobs(world: World) -> None:
+    command = asyncio.run(world.copies())["local/qa/app:3"]
+    asyncio.run(world.record(told(command, TransferStarted, 20, **STARTED), far(command, 30, 0, 0, of=0)))
+    assert listed("--running")[0]["share"] == 0.25
+
+
+def test_a_copy_that_began_anew_after_a_crash_runs_since_its_first_beginning(
+    world: World, running: Envelope[Frozen]
+) -> None:
+    asyncio.run(world.record(told(running, TransferStarted, 50, **STARTED)))
+    [found] = listed("--running")
+    assert (found["started_at"], found["bytes_copied"], found["share"]) == (at(20), 0, 0.0)
+
+
+def test_a_copy_that_ended_is_not_running_whatever_is_told_after_it(world: World, running: Envelope[Frozen]) -> None:
+    asyncio.run(world.end("local/qa/app:3", completed))
+    asyncio.run(world.record(far(running, 90, 3 * MIB, 1)))
+    assert listed("--running") == []
+    story = json.loads(towline("show", running.id, "--json"))["transfer"]
+    assert (story["state"], story["started_at"], story["bytes_copied"]) == ("completed", at(20), 557)
+    assert (story["share"], story["reported_at"]) == (None, None)
+    text = towline("show", running.id)
+    assert f"began: {at(20)}" in text
+    assert "progress" not in text
+
+
+@pytest.mark.parametrize(
+    ("end", "state", "says"),
+    [
+        (TagRemoved, "completed", "state: completed"),
+        (partial(RemovalSkipped, reason="the tag is gone already"), "skipped", "the tag is gone already"),
+        (
+            partial(RemovalFailed, cause="digest-shared", detail="1.0 has it", retryable=False, attempts=1),
+            "failed",
+            "digest-shared",
+        ),
+    ],
+)
+def test_removals_are_listed_and_shown_too(world: World, end: Any, state: str, says: str) -> None:
+    command = removal("local/dev/app:7", "local/qa/app:7", "seven")
+
+    async def fill() -> None:
+        await world.log.append(command_append(command))
+        data = end(**command.data.outcome_members(command.id))
+        await world.record(envelope(data, subject="local/qa/app:7", key="end", time=at(60)))
+
+    asyncio.run(fill())
+    [found] = [item for item in listed("--repository", "local/qa/app") if item["id"] == command.id]
+    assert (found["work"], found["state"], found["ended_at"]) == ("removal", state, at(60))
+    assert says in towline("show", command.id)
+    refused = json.loads(towline("retry", command.id, "--json", code=2))["refused"]
+    assert "removal" in refused[0]["reason"]
 
 
 def test_show_of_a_command_that_nothing_in_the_log_led_to_says_so(world: World) -> None:
