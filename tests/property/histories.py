@@ -1,18 +1,34 @@
 """Random histories: everything that can happen to a few tags of a few repositories under a few policy sets."""
 
+from itertools import chain
 from typing import Any
 
 from hypothesis import strategies as st
 
 from schemas.descriptors import OCI_INDEX, OCI_MANIFEST
 from schemas.envelope import Envelope
+from schemas.events import TagRemoved
 from schemas.references import Frozen
-from tests.support.builders import arrived, at, deleted, policy, published, pushed, rule, rule_on, ticked
+from tests.property.naive import Naive
+from tests.support.builders import (
+    arrived,
+    at,
+    command,
+    deleted,
+    envelope,
+    policy,
+    published,
+    pushed,
+    rule,
+    rule_on,
+    ticked,
+)
 from tests.support.facts import (
     approval_revoked,
     approved,
     inspected,
     inspection_failed,
+    listed,
     observed,
     overridden,
     override_revoked,
@@ -54,6 +70,20 @@ SETS = (
         policy("a", "local/dev/*", "remote/{1}", rule_on("updated_at_duration", "after", "3h"), CLEAN),
         policy("b", "local/dev/tool", "local/qa/tool", APPROVED, SOAK),
     ),
+    (
+        policy("a", "local/dev/*", "local/qa/{1}", deletions="50%"),
+        policy("b", "local/dev/app", "remote/app", CLEAN, deletions="100%"),
+        policy("c", "local/qa/app", "remote/qa", deletions="100%", initial_evaluation=False),
+    ),
+    (
+        policy("a", "local/dev/app", "local/qa/app", rule("ends-with", "-stable"), deletions="100%"),
+        policy("b", "local/dev/app", "remote/moved", deletions="100%", mode="shadow"),
+        policy("c", "local/qa/app", "remote/qa"),
+    ),
+    (
+        policy("a", "local/dev/app", "local/qa/app", deletions="100%", mode="shadow"),
+        policy("b", "local/dev/app", "remote/app", rule("not-one-of", "2"), deletions="30%"),
+    ),
 )
 
 #: Some come more often, so that what happens meets.
@@ -66,6 +96,7 @@ people = st.sampled_from(["ann", "bob"])
 vulnerabilities = st.sampled_from(["CVE-1", "CVE-2"])
 expiries = st.sampled_from([None, 7200, 20_000])
 sets = st.integers(0, len(SETS) - 1)
+listings = st.lists(st.sampled_from(TAGS), unique=True)
 
 steps = st.one_of(
     *(st.tuples(st.just("push"), references, images, people) for _ in range(3)),
@@ -73,6 +104,9 @@ steps = st.one_of(
     st.tuples(st.just("observe"), references, images, st.sampled_from([0, 0, 3600])),
     st.tuples(st.just("poll"), repositories),
     st.tuples(st.just("delete"), references),
+    st.tuples(st.just("list"), repositories, listings, st.sampled_from([None, "1-stable"]), st.sampled_from([0, 3600])),
+    *(st.tuples(st.just("compare"), repositories, st.sampled_from([True, True, True, False])) for _ in range(2)),
+    st.tuples(st.just("remove"), references, images),
     *(st.tuples(st.just("publish"), sets, st.integers(-1, 2)) for _ in range(2)),
     *(st.tuples(st.just("tick"), st.sampled_from([0, 0, 0, -5000])) for _ in range(2)),
     *(
@@ -97,6 +131,28 @@ plays = st.builds(lambda first, rest: [first, *rest], beginnings, st.lists(timed
     timed, max_size=9
 )
 
+#: Little happens in these but what makes tags vanish and targets follow.
+_few = st.builds("local/dev/app:{}".format, st.sampled_from([*TAGS, "3", "4"]))
+_agree = ("compare", "local/dev/app", True)
+_vanishing = st.one_of(
+    *(st.builds(lambda name, image: [("push", name, image, "ann")], _few, images) for _ in range(3)),
+    st.builds(lambda names: [*(("delete", name) for name in names), _agree], st.lists(_few, min_size=1, max_size=3)),
+    st.builds(lambda tags: [("list", "local/dev/app", tags, None, 0), _agree], listings),
+    st.builds(lambda name: [("delete", name)], _few),
+    st.builds(lambda number: [("publish", number, 1), _agree], st.sampled_from([6, 6, 7, 8, 1])),
+    st.builds(lambda image: [("scan", "local/dev/app", image, None, [])], images),
+    st.just([("tick", 0)]),
+)
+_beginning = [
+    ("scan", "local/dev/app", "one", None, []),
+    *(("push", f"local/dev/app:{tag}", "one", "ann") for tag in (*TAGS, "3")),
+]
+vanishings = st.builds(
+    lambda first, rest: [(step, 0) for step in [("publish", first, 1), *_beginning, *chain.from_iterable(rest)]],
+    st.sampled_from([6, 7, 8]),
+    st.lists(_vanishing, max_size=10),
+)
+
 _MEDIA = {"one": OCI_MANIFEST, "index": OCI_INDEX}
 _INDEX = (platform_image("linux/amd64", "amd64"), platform_image("linux/arm64", "arm64"))
 
@@ -106,10 +162,23 @@ def history_of(play: list[tuple[tuple[Any, ...], int]]) -> list[Envelope[Frozen]
     events, now, revision = [], 0, 0
     for number, (step, seconds) in enumerate(play):
         now += seconds + 1
+        if step[0] == "compare":
+            events.append(_compared(step[1], Naive(events) if step[2] else Naive(), str(number), now))
+            continue
         events.append(_event(step, str(number), now, revision))
         if step[0] == "publish":
             revision = max(revision, revision + step[2])
     return events
+
+
+def _compared(repository: str, known: Naive, key: str, now: int) -> Envelope[Frozen]:
+    return poll_completed(repository, contents=known.contents(repository), key=key, time=at(now))
+
+
+def _removed(reference: str, image: str, key: str, time: str) -> Envelope[Frozen]:
+    copy = command("local/before/app:1.0", reference, image)
+    data = TagRemoved(**copy.data.outcome_members(copy.id), previous_digest=copy.data.digest)
+    return envelope(data, subject=reference, key=f"removed {reference} {image} {key}", time=time)
 
 
 def _event(step: tuple[Any, ...], key: str, now: int, revision: int) -> Envelope[Frozen]:
@@ -125,6 +194,13 @@ def _event(step: tuple[Any, ...], key: str, now: int, revision: int) -> Envelope
             time = at(now - rest[1])
         case "poll":
             event = poll_completed(first, key=key, time=time)
+        case "list":
+            until = rest[1]
+            tags = [tag for tag in rest[0] if until is None or tag <= until]
+            event = listed(first, *tags, until=until, key=key)
+            time = at(now - rest[2])
+        case "remove":
+            event = _removed(first, rest[0], key, time)
         case "delete":
             event = deleted(first, key=key, time=time)
         case "publish":

@@ -16,6 +16,8 @@ from schemas.events import (
     PolicyPublished,
     PollCompleted,
     PromotionRequested,
+    TagRemoved,
+    TagsListed,
     TransferCompleted,
 )
 from schemas.facts import (
@@ -31,6 +33,7 @@ from schemas.facts import (
 from schemas.instants import parse_instant
 from schemas.policies import Policy
 from schemas.references import Frozen
+from towline.policy.contents import contents_of
 
 #: The source tag, the policy, the verdict and the target, as far as there are any.
 Verdict = tuple[str, str | None, str, str | None]
@@ -98,6 +101,8 @@ class Naive:
             judged = [(name, policy) for name in self.names() for policy in self.matching(name) if policy in new]
         if type(data) in KINDS:
             judged = [pair for pair in self.waiting({"hold", "deny"}) if self.concerns(event, *pair)]
+        if isinstance(data, PollCompleted) and data.contents == self.contents(str(data.repository)):
+            return self.note(self.removals(str(data.repository))), set()
         if isinstance(data, ClockTicked) and data.now > clock_before:
             return self.tick(event)
         return self.note(self.settle(event, judged)), set()
@@ -148,12 +153,69 @@ class Naive:
                 revision = max(revision, data.revision)
             if isinstance(data, ImageDeleted) and f"{data.repository}:{data.tag}" == name:
                 found = Tag(None, found.revision, event.time, is_known=True)
+            if self.tells_gone(event, name, found):
+                found = Tag(None, found.revision, event.time, is_known=True)
             arrival = arrival_in(event)
             if arrival is None or arrival[0] != name:
                 continue
             if not isinstance(data, ImageObserved) or (arrival[1] != found.digest and event.time >= found.updated_at):
                 found = Tag(arrival[1], revision, event.time, is_known=True)
         return found
+
+    @staticmethod
+    def tells_gone(event: Envelope[Frozen], name: str, known: Tag) -> bool:
+        """Tell whether a listing or a removal says that a tag that was known is there no more."""
+        data, (repository, _, tag) = event.data, name.rpartition(":")
+        if isinstance(data, TagsListed) and str(data.repository) == repository and tag not in data.tags:
+            is_in_range = (data.after is None or data.after < tag) and (data.until is None or tag <= data.until)
+            return is_in_range and known.digest is not None and known.updated_at < event.time
+        if isinstance(data, TagRemoved) and str(data.target) == name:
+            return known.digest is not None and known.digest in {data.digest, data.previous_digest}
+        return False
+
+    def contents(self, repository: str) -> str:
+        names = [name for name in self.names() if name.rpartition(":")[0] == repository]
+        tags = {name.rpartition(":")[2]: self.tag(name).digest for name in names}
+        return contents_of({tag: digest for tag, digest in tags.items() if digest is not None})
+
+    # -- What vanished
+
+    def removals(self, repository: str) -> set[Verdict]:
+        """Return what becomes of the targets of all that policies brought from a repository and that vanished."""
+        found: set[Verdict] = set()
+        for policy in self.policies():
+            if policy.deletions == "never":
+                continue
+            brought = self.brought(policy.name, repository)
+            gone = [name for name in brought if self.tag(name).digest is None]
+            is_too_much = len(gone) * 100 > int(policy.deletions[:-1]) * len(brought)
+            for name in gone:
+                if policy.mode == "enforce" and not is_too_much:
+                    found.add((name, policy.name, "remove", brought[name]))
+                elif not self.was_settled(policy.name, name):
+                    found.add((name, policy.name, "deny" if is_too_much else "remove", brought[name]))
+        return found if any(self.matching(f"{repository}:1")) else set()
+
+    def brought(self, policy: str, repository: str) -> dict[str, str]:
+        """Return where a policy brought each tag last while it followed deletions, but for what it removed again."""
+        found: dict[str, str] = {}
+        for number, (name, by, verdict, target) in self.made:
+            then = [other for other in Naive(self.history[:number]).policies() if other.name == by]
+            if by != policy or name.rpartition(":")[0] != repository or then[0].mode != "enforce":
+                continue
+            if verdict in ACTS and then[0].deletions != "never":
+                found[name] = str(target)
+            if verdict == "remove":
+                del found[name]
+        return found
+
+    def was_settled(self, policy: str, name: str) -> bool:
+        """Tell whether it was decided already, since the tag is gone, that its target stays for now."""
+        return any(
+            verdict[:2] == (name, policy) and Naive(self.history[:number]).tag(name).digest is None
+            for number, verdict in self.made
+            if number >= self.moved_at(name)
+        )
 
     # -- What is to be judged
 

@@ -13,7 +13,7 @@ from schemas.canonical import canonical_bytes
 from schemas.catalogue import encode
 from schemas.envelope import Envelope
 from schemas.references import Frozen
-from tests.property.histories import REPOSITORIES, SETS, TAGS, history_of, plays
+from tests.property.histories import REPOSITORIES, SETS, TAGS, history_of, plays, vanishings
 from tests.property.naive import Naive
 from tests.support.builders import arrived, published, pushed, ticked
 from tests.support.facts import scanned
@@ -34,6 +34,16 @@ def decisions(history: list[Envelope[Frozen]]) -> list[bytes]:
 @given(plays)
 @settings(max_examples=150, deadline=None)
 def test_the_core_decides_as_a_naive_model_does(play: Play) -> None:
+    decide_as_the_naive_model(play)
+
+
+@given(vanishings)
+@settings(max_examples=100, deadline=None)
+def test_targets_follow_what_vanishes_as_in_a_naive_model(play: Play) -> None:
+    decide_as_the_naive_model(play)
+
+
+def decide_as_the_naive_model(play: Play) -> None:
     state, naive = MemoryState(), Naive()
     for event in history_of(play):
         made = [item.data for item in state.step(event).decisions]
@@ -47,7 +57,7 @@ def test_the_core_decides_as_a_naive_model_does(play: Play) -> None:
         naive.note(found - must)
 
 
-@given(plays, st.data())
+@given(plays | vanishings, st.data())
 @settings(max_examples=100, deadline=None)
 def test_redelivered_events_change_neither_decisions_nor_state(play: Play, data: st.DataObject) -> None:
     history = history_of(play)
@@ -63,7 +73,7 @@ def test_redelivered_events_change_neither_decisions_nor_state(play: Play, data:
     assert once.values == twice.values
 
 
-@given(plays, st.integers(0, 18))
+@given(plays | vanishings, st.integers(0, 18))
 @settings(max_examples=100, deadline=None)
 def test_the_decisions_of_a_prefix_are_a_prefix_of_the_decisions(play: Play, cut: int) -> None:
     history = history_of(play)
@@ -71,7 +81,7 @@ def test_the_decisions_of_a_prefix_are_a_prefix_of_the_decisions(play: Play, cut
     assert decisions(history)[: len(prefix)] == prefix
 
 
-@given(plays)
+@given(plays | vanishings)
 @settings(max_examples=100, deadline=None)
 def test_a_state_that_was_written_and_read_decides_as_one_in_memory(play: Play) -> None:
     kept, read = MemoryState(), MemoryState()
@@ -80,7 +90,7 @@ def test_a_state_that_was_written_and_read_decides_as_one_in_memory(play: Play) 
         read = MemoryState({key: orjson.loads(canonical_bytes(value)) for key, value in read.values.items()})
 
 
-@given(plays)
+@given(plays | vanishings)
 @settings(max_examples=100, deadline=None)
 def test_what_waits_is_found_by_its_digest_and_its_time_and_nothing_else_is(play: Play) -> None:
     state = MemoryState()
