@@ -20,7 +20,7 @@ from towline.settings import load_settings
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 SCHEMA = Draft202012Validator(json.loads((ROOT / "docs" / "schemas" / "policies.json").read_text()))
-_BLOCK = re.compile(r"```yaml\n(policies:.*?)```", re.DOTALL)
+_BLOCK = re.compile(r"```yaml\n((?:reconcile: \S+\n)?policies:.*?)```", re.DOTALL)
 
 
 def files() -> dict[str, str]:
@@ -74,6 +74,9 @@ def test_the_pipeline_decides_as_it_says() -> None:
         ("    source: local/dev/*/*\n", ""),
         ("source: local/dev/*/*", "source: website"),
         ("policies:\n", "policy:\n"),
+        ("policies:\n", "reconcile: often\npolicies:\n"),
+        ("mode: shadow", "deletions: 101%"),
+        ("mode: shadow", "deletions: 0%"),
     ],
 )
 def test_the_schema_refuses_what_the_check_refuses(before: str, after: str) -> None:
@@ -100,4 +103,4 @@ def test_an_editor_is_told_what_each_field_is_and_what_it_is_by_default() -> Non
 
 
 def test_what_only_the_check_writes_has_no_place_in_a_file() -> None:
-    assert set(editor_schema()["properties"]) == {"policies"}
+    assert set(editor_schema()["properties"]) == {"policies", "reconcile"}
