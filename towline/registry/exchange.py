@@ -25,6 +25,9 @@ REDIRECT_COUNT: Final = 5
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
+#: The most that is handed over at once: aiohttp holds up everything else meanwhile, and warns of more than 1 MiB.
+_PIECE_BYTES: Final = 256 * 1024
+
 Body = bytes | Callable[[], AsyncIterator[bytes]]
 """A body, or what opens it: it is opened again when the request is repeated with a new token."""
 
@@ -100,7 +103,7 @@ class Exchange:
                 caller reads the body are raised as well. What ``body`` raises comes through as it is.
         """
         async with self.pace.place(upload=callable(body)):
-            response = await self._follow(_Call(method, url, scopes, what, headers or {}, body))
+            response = await self._follow(_in_pieces(_Call(method, url, scopes, what, headers or {}, body)))
             try:
                 if response.status_code not in accept:
                     raise await error_of(response, what)
@@ -161,6 +164,18 @@ class Exchange:
 
     def _is_own(self, url: httpx.URL) -> bool:
         return (url.scheme, url.host, url.port) == (self.origin.scheme, self.origin.host, self.origin.port)
+
+
+def _in_pieces(call: _Call) -> _Call:
+    content = call.body
+    if not isinstance(content, bytes) or len(content) <= _PIECE_BYTES:
+        return call
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(content), _PIECE_BYTES):
+            yield content[start : start + _PIECE_BYTES]
+
+    return replace(call, body=pieces, headers={**call.headers, "content-length": str(len(content))})
 
 
 def next_location(response: httpx.Response, what: str) -> httpx.URL:

@@ -73,8 +73,9 @@ def parse_manifest(content: bytes, digest: str, content_type: str) -> Manifest:
         )
     # Build caches list layers in an index; what is not called manifest or index is a blob.
     manifests = [child for child in children if _is_manifest_type(child.media_type)]
-    blobs = [child for child in (*named, *children) if child.media_type not in FOREIGN_TYPES and child not in manifests]
-    return Manifest(digest, media_type, content, _unique(blobs), _unique(manifests))
+    blobs = [*named, *(child for child in children if not _is_manifest_type(child.media_type))]
+    held = [blob for blob in blobs if blob.media_type not in FOREIGN_TYPES]
+    return Manifest(digest, media_type, content, _unique(held), _unique(manifests))
 
 
 def _read_object(content: bytes, digest: str) -> dict[str, Any]:
