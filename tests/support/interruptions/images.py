@@ -111,7 +111,15 @@ async def mixed_images() -> Mixed:
 
 
 async def _push_all(pair: Pair) -> dict[str, Descriptor]:
-    client = pair.source_client
+    return {
+        **await push_common(pair.source_client),
+        "foreign": await _push_foreign(pair.source_client),
+        "sha512": await _push_sha512(pair),
+    }
+
+
+async def push_common(client: RegistryClient) -> dict[str, Descriptor]:
+    """Push what every registry takes, each under a tag of its own."""
     shared, large = b"shared layer", bytes(range(256)) * 400
     index = await push_platforms(client, SOURCE, "index")
     docker = await push_docker_index(client, SOURCE, "docker-index")
@@ -125,9 +133,7 @@ async def _push_all(pair: Pair) -> dict[str, Descriptor]:
         "docker index": docker,
         "platforms": platforms,
         "nested platforms": await push_index(client, SOURCE, "nested-platforms", [platforms, index]),
-        "foreign": await _push_foreign(client),
         "artifact": await _push_artifact(client),
-        "sha512": await _push_sha512(pair),
         "signed": await _push_signed(client),
     }
 
