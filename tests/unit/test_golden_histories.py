@@ -3,11 +3,12 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from schemas.catalogue import EVENT_TYPES
+from schemas.decisions import Verdict
 from streams.folding import fold
 from streams.log import LogRecord
 from streams.replay.comparison import as_written
@@ -24,7 +25,7 @@ def test_the_histories_hold_every_type_of_event_every_verdict_and_every_directiv
     lines = [json.loads(line) for file in HISTORIES for line in file.read_text().splitlines()]
     decisions = [json.loads(decision)["data"] for line in lines for decision in line["decisions"]]
     assert {json.loads(line["event"])["type"] for line in lines} == set(EVENT_TYPES)
-    assert {decision["verdict"] for decision in decisions} == {"promote", "mirror", "hold", "deny", "ignore"}
+    assert {decision["verdict"] for decision in decisions} == set(get_args(Verdict))
     findings = {(finding["field"], finding["operator"]) for decision in decisions for finding in decision["rules"]}
     assert findings == pairs()
     templates = {policy["tag"] for policy in policies_of(lines)}
