@@ -1,4 +1,4 @@
-"""A look at a tag whose digest is known: the same promises on the registry inside the process and on distribution."""
+"""A look at a tag whose digest is known: the same promises on every registry."""
 
 from collections.abc import AsyncIterator
 
@@ -8,41 +8,34 @@ import pytest
 from schemas.descriptors import OCI_MANIFEST
 from streams.local_registry import LocalRegistry
 from streams.serving import serving
-from tests.support.distribution import distribution
 from tests.support.faults import Answer, Faults
 from tests.support.images import push_platforms
+from tests.support.registries import Contract
 from towline.registry import Registries, RegistryClient, push_image
 from towline.registry.client import Named
 from towline.registry.errors import DigestMismatchError, NotFoundError, ProtocolError
 from towline.settings import RegistrySettings
 
 
-@pytest.fixture(params=["local", pytest.param("distribution", marks=pytest.mark.distribution)])
-async def client(request: pytest.FixtureRequest) -> AsyncIterator[RegistryClient]:
-    if request.param == "local":
-        async with serving(LocalRegistry()) as url, Registries({"one": RegistrySettings(url=url)}) as registries:
-            yield registries("one")
-    else:
-        with distribution() as url:
-            async with Registries({"one": RegistrySettings(url=url)}) as registries:
-                yield registries("one")
-
-
-async def test_an_unchanged_tag_tells_its_digest_alone(client: RegistryClient) -> None:
+async def test_an_unchanged_tag_tells_its_digest_alone(registry: Contract) -> None:
+    registry.needs("conditional requests")
+    client = registry.client
     image = await push_image(client, "team/app", "1.0", [b"one"])
     index = await push_platforms(client, "team/app", "all")
     for tag, digest in (("1.0", image.digest), ("all", index.digest)):
         assert await client.look_up("team/app", tag, known=digest) == Named(digest, None, None)
 
 
-async def test_a_moved_tag_tells_what_it_points_to_now(client: RegistryClient) -> None:
+async def test_a_moved_tag_tells_what_it_points_to_now(registry: Contract) -> None:
+    client = registry.client
     older = await push_image(client, "team/app", "1.0", [b"one"])
     newer = await push_image(client, "team/app", "1.0", [b"two"])
     assert await client.look_up("team/app", "1.0", known=older.digest) == await client.look_up("team/app", "1.0")
     assert (await client.look_up("team/app", "1.0", known=older.digest)).digest == newer.digest
 
 
-async def test_a_tag_that_is_gone_is_not_found_although_its_digest_is_known(client: RegistryClient) -> None:
+async def test_a_tag_that_is_gone_is_not_found_although_its_digest_is_known(registry: Contract) -> None:
+    client = registry.client
     image = await push_image(client, "team/app", "1.0", [b"one"])
     with pytest.raises(NotFoundError):
         await client.look_up("team/app", "2.0", known=image.digest)

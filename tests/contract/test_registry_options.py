@@ -1,4 +1,4 @@
-"""What registries may or may not offer: sha512, conditional requests, removals."""
+"""What registries may or may not offer: sha512, and removals."""
 
 from collections.abc import AsyncIterator
 
@@ -9,7 +9,6 @@ from tests.support.images import assert_complete, push_manifest_of
 from tests.support.registries import Contract
 from towline.registry import RegistryClient, push_image
 from towline.registry.blobs import digest_of
-from towline.registry.client import Named
 from towline.registry.errors import NotFoundError, RegistryError, RemovalRefusedError
 from towline.registry.manifests import parse_manifest
 
@@ -43,19 +42,6 @@ async def test_a_manifest_can_be_named_by_its_sha512(registry: Contract) -> None
     with pytest.raises(RegistryError):
         await registry.client.put_manifest("team/app", digest, parse_manifest(content + b" ", digest, OCI_MANIFEST))
     assert {tag async for tag in registry.client.list_tags("team/app")} == {"1.0"}
-
-
-async def test_a_tag_that_still_points_to_what_is_known_is_not_described_again(registry: Contract) -> None:
-    registry.needs("conditional requests")
-    image = await push_image(registry.client, "team/app", "1.0", [b"one"])
-    assert await registry.client.look_up("team/app", "1.0", known=image.digest) == Named(image.digest, None, None)
-
-
-async def test_a_tag_that_does_not_point_to_what_is_known_is_described(registry: Contract) -> None:
-    known = await push_image(registry.client, "team/app", "1.0", [b"one"])
-    image = await push_image(registry.client, "team/app", "1.0", [b"two"])
-    named = await registry.client.look_up("team/app", "1.0", known=known.digest)
-    assert named == Named(image.digest, OCI_MANIFEST, image.size)
 
 
 async def test_a_tag_is_removed_and_what_it_pointed_to_stays(registry: Contract) -> None:
