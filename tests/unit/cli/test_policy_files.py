@@ -102,6 +102,25 @@ def test_an_event_without_a_time_has_that_of_the_one_before_and_a_tick_its_own(f
     ]
 
 
+def test_a_trial_shows_what_is_removed_and_what_follows_from_it(folder: Path) -> None:
+    (folder / "policies.yaml").write_text(
+        "policies: [{name: one, source: local/dev/app, target: local/qa/app, deletions: 100%},"
+        " {name: two, source: local/qa/app, target: remote/app, deletions: 100%}]"
+    )
+
+    def polled(repository: str) -> dict[str, Any]:
+        data = {"command_id": "a poll", "source": repository, "repository": repository, "tags": 0}
+        return {"type": "poll.completed", "data": data}
+
+    gone = {"type": "image.deleted", "data": {"repository": "local/dev/app", "tag": "1"}}
+    events = [push("1"), gone, polled("local/dev/app"), polled("local/qa/app")]
+    _, out = tried(folder, *events, options=("--json", "--follow"))
+    removed = [(item["policy"], item["target"]) for item in decisions(out) if item["verdict"] == "remove"]
+    assert removed == [("one", "local/qa/app:1"), ("two", "remote/app:1")]
+    _, out = tried(folder, *events, options=("--json",))
+    assert [item["policy"] for item in decisions(out) if item["verdict"] == "remove"] == ["one"]
+
+
 def expecting(folder: Path, *expected: dict[str, Any], options: tuple[str, ...] = ()) -> tuple[int, str]:
     (folder / "expected.jsonl").write_text("# what should be\n" + "\n".join(map(json.dumps, expected)))
     return tried(folder, push(), push("nightly"), options=("--expect", "expected.jsonl", *options))

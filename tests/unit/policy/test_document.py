@@ -100,6 +100,19 @@ policies:
         (GOOD + "    colour: red", "file.yaml:7: policies.0.colour: there is no such field; there are name"),
         (GOOD + "    overwite: never", "file.yaml:7: policies.0.overwite: there is no such field; did you mean overw"),
         (GOOD + "    poll: 30", "file.yaml:7: policies.0.poll: 30 is not a span of time, such as 30m"),
+        (GOOD + "    poll: 30s", "file.yaml:7: policies.0.poll: 30s is shorter than a minute"),
+        (GOOD + "    deletions: 10", "file.yaml:7: policies.0.deletions: 10 is not never, or a share such as 10%"),
+        (GOOD + "    deletions: 0%", "file.yaml:7: policies.0.deletions: '0%' is not never, or a share such as 10%"),
+        (GOOD + "    deletions: 101%", "file.yaml:7: policies.0.deletions: '101%' is not never, or a share"),
+        (GOOD + "    deletions: off", "file.yaml:7: policies.0.deletions: false (or yes, no, on, off) is not a text"),
+        (GOOD + "    tag: stable\n    deletions: 5%", "file.yaml:8: policies.0.deletions: the tag template needs %n"),
+        (GOOD + "    tag: %n-%d\n    deletions: 5%", "file.yaml:7: not YAML"),
+        (GOOD + "    tag: '%n-%d'\n    deletions: 5%", "file.yaml:8: policies.0.deletions: the tag template has %d"),
+        (GOOD + "reconcile: often", "file.yaml:7: reconcile: 'often' is not a span of time, such as 6h, or never"),
+        (GOOD + "reconcile: 6", "file.yaml:7: reconcile: 6 is not a span of time, such as 6h, or never"),
+        (GOOD + "reconcile: 59s", "file.yaml:7: reconcile: 59s is shorter than a minute"),
+        (GOOD + "reconcile: 5300w", "file.yaml:7: reconcile: '5300w' is longer than a century"),
+        (GOOD + "reconsile: 6h", "file.yaml:7: reconsile: there is no such field; did you mean reconcile?"),
         (GOOD + "    mode: off", "file.yaml:7: policies.0.mode: false is not known here; there are enforce"),
         (GOOD + "    referrers: 1", "file.yaml:7: policies.0.referrers: 1 is neither true nor false"),
         (GOOD.replace("    target: local/qa/app\n", ""), "file.yaml:2: policies.0.target: is missing; write"),
@@ -138,3 +151,13 @@ def test_a_set_that_names_a_time_zone_says_with_which_release_it_was_checked() -
 
 def test_any_registry_will_do_when_none_is_known() -> None:
     assert read_policies(GOOD.replace("local/", "anything/"), None).policies
+
+
+@pytest.mark.parametrize("more", ["reconcile: never", "reconcile: 1m", "    poll: 1m", "    deletions: 100%"])
+def test_what_is_compared_and_how_much_may_go_is_read(more: str) -> None:
+    assert read_policies(GOOD + more, None, "file.yaml").policies
+
+
+def test_by_default_sources_are_compared_every_six_hours_and_no_deletion_is_followed() -> None:
+    found = read_policies(GOOD, None, "file.yaml")
+    assert (found.reconcile, found.policies[0].deletions) == ("6h", "never")

@@ -17,8 +17,6 @@ _SHORTEST: Final = timedelta(minutes=1)
 
 def bad_fields(policies: PolicySet, registries: Collection[str] | None) -> Iterator[Problem]:
     """Yield what is wrong with the fields of each policy, in the order of the file."""
-    if policies.reconcile != NEVER:
-        yield from _bad_interval(policies.reconcile, ("reconcile",))
     first: dict[str, int] = {}
     for number, policy in enumerate(policies.policies):
         path = ("policies", number)
@@ -64,6 +62,12 @@ def _repeated_platforms(policy: Policy, path: Path) -> Iterator[Problem]:
     for number, platform in enumerate(policy.platforms):
         if platform in policy.platforms[:number]:
             yield Problem((*path, "platforms", number), f"{platform} is there already")
+
+
+def bad_reconciliation(policies: PolicySet) -> Iterator[Problem]:
+    """Yield what is wrong with how often sources are compared."""
+    if policies.reconcile != NEVER:
+        yield from _bad_interval(policies.reconcile, ("reconcile",))
 
 
 def _bad_interval(text: str, path: Path) -> Iterator[Problem]:
