@@ -131,4 +131,5 @@ async def test_a_process_that_is_interrupted_leaves_tags_old_or_right_and_the_ne
 
 def command_of(target: str, image: Descriptor) -> Envelope[CopyImage]:
     command = copy_command(f"source/{SOURCE}:1.0", image.digest, target)
-    return Envelope(id=content_id("interrupted", target), source="tests", subject=target, time=MOMENT, data=command)
+    identity = content_id("interrupted", target, image.digest)
+    return Envelope(id=identity, source="tests", subject=target, time=MOMENT, data=command)

@@ -48,7 +48,8 @@ class Checks:
         self._repositories: dict[str, StoredRepository] = {}
         self._targets: dict[tuple[str, str], _Target] = {}
         self._pauses = 0
-        self._wrong: list[str] = []
+        #: What was seen while the copies ran and must not be.
+        self.wrong: list[str] = []
         self._requests_before = (0, 0)
 
     def watch(self, where: str, repository: StoredRepository) -> None:
@@ -87,7 +88,7 @@ class Checks:
 
     def check_targets(self, commands: Commands, ends: Ends) -> None:
         """Check that each target tag is old or right, named after its content, and no upload session is left."""
-        assert self._wrong == [], self._wrong
+        assert self.wrong == [], self.wrong
         by_target = {(str(it.target.repository), it.target.tag): (it, ends[key][0]) for key, it in commands.items()}
         for place, target in self._targets.items():
             found, (last, outcome) = self._repositories[place[0]].tags.get(place[1]), by_target[place]
@@ -134,19 +135,19 @@ class Checks:
         target = self._targets.get((where, tag))
         wanted = [command for command in target.commands if command.digest == digest] if target else []
         if target is None or not wanted:
-            self._wrong.append(f"{where}:{tag} became {digest}, which nobody wanted")
+            self.wrong.append(f"{where}:{tag} became {digest}, which nobody wanted")
             return
         target.written.append(digest)
         if missing := self._missing(wanted):
-            self._wrong.append(f"{where}:{tag} became {digest} before {missing}")
+            self.wrong.append(f"{where}:{tag} became {digest} before {missing}")
         if before in {None, digest} or self._drawn.kinds & _RACED:
             return
         if all(command.options.overwrite == "never" for command in wanted):
-            self._wrong.append(f"{where}:{tag} was overwritten")
+            self.wrong.append(f"{where}:{tag} was overwritten")
         backup = f"{tag}-backup-{before.partition(':')[2][:_BACKUP_DIGITS]}" if before else ""
         kept = self._repositories[where].tags.get(backup) == before
         if all(command.options.overwrite == "backup" for command in wanted) and not kept:
-            self._wrong.append(f"{where}:{tag} was overwritten without a backup")
+            self.wrong.append(f"{where}:{tag} was overwritten without a backup")
 
     def _missing(self, commands: list[CopyImage]) -> list[str]:
         where = str(commands[0].target.repository)

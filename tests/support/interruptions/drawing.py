@@ -74,6 +74,7 @@ class Acts:
     collect: Callable[[], None]
     lose_sessions: Callable[[], None]
     kill: Callable[[], None]
+    endure: Callable[[], None]
 
 
 @dataclass
@@ -142,7 +143,7 @@ class Drawn:
             "rate limit": (PLACES, lambda: Answer(429, draw.choice(({"retry-after": "7"}, {})))),
             "reset": (PLACES, lambda: Reset(draw.choice(moments), self.unheard)),
             "cut": (CONTENT, lambda: Break(after_bytes=draw.randint(0, 5000))),
-            "dribble": (CONTENT, Dribble),
+            "dribble": ((CONTENT[1],), lambda: Dribble(acts.endure)),
             "spoilt": (CONTENT, lambda: Alter(draw.choice(spoilt))),
             "wrong bytes": ((CONTENT[1],), lambda: Alter(wrong)),
             "lying": ((*CONTENT, WRITES[2], *SESSION), lambda: Alter(lying)),

@@ -46,7 +46,9 @@ class Reset:
 
 @dataclass
 class Dribble:
-    """The body comes byte by byte, until the client has enough of it."""
+    """The body comes byte by byte, until the client has enough of it. ``endured`` is told when it never has."""
+
+    endured: Callable[[], None]
 
     async def meet(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         answered = await answer_of(app, scope, receive)
@@ -57,6 +59,8 @@ class Dribble:
             )
             if await _is_gone(receive):
                 return
+        if len(answered.body) >= _DRIBBLE_BYTES:
+            self.endured()
 
 
 async def _is_gone(receive: Receive) -> bool:

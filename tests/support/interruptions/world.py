@@ -50,6 +50,7 @@ class World:
             collect=self._collect,
             lose_sessions=self._lose_sessions,
             kill=self._kill,
+            endure=self._endure,
         )
         self._drawn = Drawn(self._draw, pair, acts)
         self._checks = Checks(pair, mixed, self._drawn, listing=self._listing)
@@ -160,6 +161,9 @@ class World:
     def _lose_sessions(self) -> None:
         self._pair.source.store.uploads.clear()
         self._pair.target.store.uploads.clear()
+
+    def _endure(self) -> None:
+        self._checks.wrong.append("a source that dribbled was read to its end")
 
     def _kill(self) -> None:
         if self._draw.random() < 0.7:
