@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from schemas.commands import CopyImage
 from schemas.descriptors import Descriptor
 from schemas.events import TransferCompleted
 from schemas.references import Repository
@@ -142,9 +143,12 @@ async def push_signed(place: Place, signing: Signing) -> tuple[Descriptor, list[
     return index, images
 
 
+def command(digest: str, **options: Any) -> CopyImage:
+    return copy_command("source/dev/app:1.0", digest, "target/mirror/app:1.0", **options)
+
+
 async def transfer(registries: Registries, digest: str, **options: Any) -> TransferCompleted:
-    command = copy_command("source/dev/app:1.0", digest, "target/mirror/app:1.0", **options)
-    outcome = await carry_out("c" * 64, command, CopyEngine(registries, Failpoints()))
+    outcome = await carry_out("c" * 64, command(digest, **options), CopyEngine(registries, Failpoints()))
     assert isinstance(outcome, TransferCompleted), outcome
     return outcome
 
@@ -176,6 +180,19 @@ async def test_a_signed_multi_architecture_image_is_accepted_where_it_arrives(
         assert await signing.verifies_attestation(there, index.digest)
         for image in images:
             assert await sboms(there, image.digest) == [SBOM]
+
+
+@pytest.mark.parametrize("target", [OCIREGISTRY, DISTRIBUTION_2], ids=lambda kind: kind.name)
+async def test_a_signature_that_is_made_after_the_copy_arrives_with_the_next(
+    signing: Signing, target: RealRegistry
+) -> None:
+    async with places(OCIREGISTRY, target) as (here, there, registries):
+        index, by_platform = await push_multi_platform(here.client, here.repository, "1.0", "linux/amd64")
+        await transfer(registries, index.digest)
+        await signing.sign(here, index, list(by_platform.values()))
+        assert not await signing.verifies(there, index.digest)
+        await carry_out("d" * 64, command(index.digest), CopyEngine(registries, Failpoints()))
+        assert await signing.verifies(there, index.digest)
 
 
 async def test_what_was_signed_is_not_accepted_where_signatures_stay_behind(signing: Signing) -> None:
