@@ -79,6 +79,12 @@ async def capped(response: httpx.Response, what: str) -> bytes:
     return content
 
 
+def media_type_of(response: httpx.Response) -> str | None:
+    """Return the media type of an answer without parameters; None: it says none, or none that could be one."""
+    said = str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
+    return said if 0 < len(said) <= 256 else None
+
+
 def connection_error(error: Exception, what: str, url: str) -> RegistryError:
     """Return what a failure below HTTP means: mostly that it may pass, unless the address itself is none."""
     kind = ProtocolError if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL) else UnreachableError

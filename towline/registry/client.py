@@ -14,7 +14,7 @@ from schemas.descriptors import DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, OCI_MA
 from towline import limits
 from towline.net.http import USER_AGENT
 from towline.net.redact import redact_url
-from towline.registry.answers import capped
+from towline.registry.answers import capped, media_type_of
 from towline.registry.blobs import digest_of, verified, verify_digest
 from towline.registry.download import body_from, whole
 from towline.registry.errors import (
@@ -24,6 +24,7 @@ from towline.registry.errors import (
     RefusedError,
     RegistryError,
     RemovalRefusedError,
+    SizeMismatchError,
     TagImmutableError,
     TooLargeError,
     UnauthorisedError,
@@ -111,10 +112,10 @@ class RegistryClient:
                 return Named(known, None, None)
             digest, size = response.headers.get("docker-content-digest", ""), response.headers.get("content-length", "")
             if _DIGEST.fullmatch(digest):
-                return Named(digest, _media_type(response), int(size) if _SIZE.fullmatch(size) else None)
+                return Named(digest, media_type_of(response), int(size) if _SIZE.fullmatch(size) else None)
         async with self._exchange.send("GET", url, scopes=scopes, what=what, accept={200}, headers=headers) as response:
             content = await capped(response, what)
-            return Named(digest_of(content), _media_type(response), len(content))
+            return Named(digest_of(content), media_type_of(response), len(content))
 
     async def get_manifest(self, repository: str, digest: str, *, push: bool = False) -> Manifest:
         """Return a manifest with its verbatim bytes, proven to be those of ``digest``.
@@ -200,10 +201,14 @@ class RegistryClient:
     @asynccontextmanager
     async def _blob_from(self, repository: str, digest: str, offset: int) -> AsyncIterator[AsyncIterator[bytes]]:
         what, url = f"{self.name}: read blob {repository}@{digest}", self._blob_url(repository, digest)
-        accept, headers = ({200, 206}, {"range": f"bytes={offset}-"}) if offset else ({200}, {})
+        accept, headers = ({200, 206, 416}, {"range": f"bytes={offset}-"}) if offset else ({200}, {})
         async with self._exchange.send(
             "GET", url, scopes=_scopes(repository), what=what, accept=accept, headers=headers
         ) as response:
+            if response.status_code == 416:
+                raise SizeMismatchError(
+                    f"{what}: nothing there from byte {offset} on", url=str(response.url), status=416
+                )
             encoding = response.headers.get("content-encoding", "identity")
             if encoding.lower() != "identity":
                 raise ProtocolError(f"{what}: sent with Content-Encoding {encoding[:32]!r}", url=str(response.url))
@@ -390,8 +395,3 @@ class RegistryClient:
 
 def _scopes(repository: str, *, push: bool = False) -> Scopes:
     return frozenset({f"repository:{repository}:{'pull,push' if push else 'pull'}"})
-
-
-def _media_type(response: httpx.Response) -> str | None:
-    said = str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
-    return said if 0 < len(said) <= 256 else None

@@ -12,6 +12,7 @@ _TEXT_LENGTH: Final = 200
 
 #: The only form that the specification allows.
 _WARNING: Final = re.compile(r'299 - "((?:[^"\\]|\\.)*)"')
+_ESCAPED: Final = re.compile(r"\\(.)")
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -27,7 +28,8 @@ class Notices:
         """Tell what an answer warns of, unless it was told before."""
         for value in response.headers.get_list("warning"):
             for text in _WARNING.findall(value):
-                self._tell("".join(char if char.isprintable() else " " for char in text[:_TEXT_LENGTH]))
+                plain = _ESCAPED.sub(r"\1", text)[:_TEXT_LENGTH]
+                self._tell("".join(char if char.isprintable() else " " for char in plain))
 
     def _tell(self, text: str) -> None:
         if text not in self._told and len(self._told) < NOTICE_COUNT:

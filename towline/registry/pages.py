@@ -9,7 +9,7 @@ import httpx
 import orjson
 
 from towline.registry.addresses import address_at
-from towline.registry.answers import capped
+from towline.registry.answers import capped, media_type_of
 from towline.registry.errors import ProtocolError, RedirectRefusedError, TooLargeError
 from towline.registry.exchange import Exchange
 from towline.registry.tokens import Scopes
@@ -24,7 +24,7 @@ _NEXT_LINK = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?')
 class Page:
     """One page of a listing: its media type without parameters, and its bytes."""
 
-    media_type: str
+    media_type: str | None
     content: bytes
 
 
@@ -43,8 +43,7 @@ async def pages(exchange: Exchange, url: httpx.URL, scopes: Scopes, what: str) -
             raise TooLargeError(f"{what}: more than {PAGE_COUNT} pages")
         seen.add(url)
         async with exchange.send("GET", url, scopes=scopes, what=what, accept={200}) as response:
-            media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-            page = Page(media_type, await capped(response, what))
+            page = Page(media_type_of(response), await capped(response, what))
         # After the answer is closed: whoever works on a page may want to ask the same registry.
         yield page
         following = _next_page(response, what)
