@@ -183,10 +183,12 @@ async def test_an_evaluator_counts_what_it_applies_and_tells_how_far_it_is() -> 
 
 async def test_what_is_folded_anew_to_rebuild_a_state_counts_no_second_time() -> None:
     log, table = MemoryLog(partitions=PARTITIONS), MemoryTable()
-    await record_events(log, pushed("local/dev/app:1", "one"), ticked(60), partitions=PARTITIONS)
     first = run_of(log, Metrics([]), table)
     await first.shell.take_over(range(PARTITIONS))
-    await first.drain()
+    # Apart: what the last journal has is not read from the table.
+    for event in (pushed("local/dev/app:1", "one"), ticked(60)):
+        await record_events(log, event, partitions=PARTITIONS)
+        await first.drain()
     await first.shell.close()
     for partition in range(PARTITIONS):
         torn = [(key, value + b" ") for key, value in table.items(partition) if not key.startswith(b"\0")]

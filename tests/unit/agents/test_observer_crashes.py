@@ -104,4 +104,7 @@ async def test_a_command_that_is_carried_out_twice_tells_the_same_under_the_same
     assert await told(scene, ask) == first
     await push_image(scene.client, "dev/app", "1.0", [b"moved in between"])
     second = await told(scene, ask)
-    assert len(second.keys() - first.keys()) == 1, "another digest is another observation"
+    assert [type(second[id_]) for id_ in second.keys() - first.keys()] == [ImageObserved], "of another digest"
+    await push_image(scene.client, "dev/app", "1.1", [b"pushed in between"])
+    third = await told(scene, ask)
+    assert {type(third[id_]) for id_ in third.keys() - second.keys()} == {ImageObserved, TagsListed}, "of another tag"
