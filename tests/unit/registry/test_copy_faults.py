@@ -1,5 +1,6 @@
 """What registries do to a copy, and what becomes of it (fault catalogue: R rows, I7, I8, I9)."""
 
+import asyncio
 import socket
 from dataclasses import replace
 
@@ -7,13 +8,15 @@ import pytest
 
 from schemas.events import TransferSkipped
 from tests.support.faults import Alter, Answer, Answered, Before, Break
-from tests.support.images import push_platforms
+from tests.support.images import assert_complete, push_platforms
 from tests.support.pairs import Pair
 from tests.unit.registry.copying import BLOB, MANIFEST, TAG, UPLOAD, WRITE, completed, errors, failed
 from towline import limits
 from towline.failpoints import Failpoints
-from towline.registry import Attempts, CopyEngine, Registries, carry_out, push_image
+from towline.registry import Attempts, CopyEngine, CopyReport, Registries, carry_out, push_image
 from towline.registry.blobs import digest_of
+from towline.registry.errors import TagMovedError
+from towline.registry.targettag import VERIFY_PAUSES_SECONDS
 from towline.settings import RegistrySettings
 
 
@@ -244,3 +247,53 @@ async def test_an_immutable_tag_that_another_writer_gave_the_same_image_is_a_suc
 
     pair.target_faults.on("PUT", TAG, Alter(other_writer))
     await completed(pair, image)
+
+
+async def test_a_tag_that_never_shows_is_no_success(pair: Pair) -> None:
+    image = await pair.push()
+    pair.target_faults.on("HEAD", TAG, Answer(404), times=1000)
+    outcome = failed(await pair.carry_out(image))
+    assert (outcome.cause, outcome.retryable) == ("not-written", True)
+    assert outcome.attempts == limits.transfer_attempt_count
+    assert "is not there" in outcome.detail
+
+
+async def test_a_tag_that_still_shows_what_it_had_is_waited_for_and_then_not_fought_over(pair: Pair) -> None:
+    old = await push_image(pair.target_client, "qa/app", "1.0", [b"old"])
+    image = await pair.push()
+    stale = Answer(200, {"docker-content-digest": old.digest})
+    pair.target_faults.on("HEAD", TAG, stale, times=1000)
+    outcome = failed(await pair.carry_out(image))
+    # It may as well have been put back by somebody else.
+    assert (outcome.cause, outcome.retryable, outcome.attempts) == ("tag-moved", False, 1)
+    assert pair.pauses == list(VERIFY_PAUSES_SECONDS)
+    assert sum(VERIFY_PAUSES_SECONDS) > 5
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_patience_that_a_busy_registry_asks_for_is_given(pair: Pair, status: int) -> None:
+    image = await pair.push()
+    pair.target_faults.on("PUT", WRITE, Answer(status, {"retry-after": "11"}, b"<html>come again</html>"))
+    await completed(pair, image)
+    assert pair.pauses == [11.0]
+
+
+@pytest.mark.parametrize(("status", "cause"), [(400, "refused"), (403, "denied"), (413, "too-large")])
+async def test_a_refusal_is_not_tried_again_whatever_its_body_is(pair: Pair, status: int, cause: str) -> None:
+    image = await pair.push()
+    bodies = (b"", b"<html>no</html>", b"[]", b'{"errors": 7}', b'{"errors": [7, {"code": 7, "message": []}]}', b"\xff")
+    for body in bodies:
+        pair.target_faults.on("POST", "/uploads/", Answer(status, {"content-type": "text/html"}, body), times=3)
+        outcome = failed(await pair.carry_out(image))
+        assert (outcome.cause, outcome.retryable, outcome.attempts) == (cause, False, 1)
+        pair.target_faults.stop()
+
+
+async def test_two_commands_for_one_tag_at_once_leave_the_whole_of_one_of_them(pair: Pair) -> None:
+    images = [await pair.push(bytes([number]), tag=f"{number}") for number in range(2)]
+    engine = pair.engine()
+    reports = await asyncio.gather(*(engine.copy(pair.command(image)) for image in images), return_exceptions=True)
+    assert all(isinstance(report, CopyReport | TagMovedError) for report in reports), reports
+    digest = pair.target_digest()
+    assert digest in {image.digest for image in images}
+    await assert_complete(pair.target_client, "qa/app", str(digest))

@@ -130,6 +130,19 @@ async def test_what_a_tag_had_is_kept_under_a_backup_tag_before_it_is_moved(pair
     assert pair.target_digest(tag=tag) == image.digest
 
 
+async def test_what_somebody_writes_while_the_content_is_copied_is_kept_as_well(pair: Pair) -> None:
+    image = await pair.push()
+    theirs: list[str] = []
+
+    async def other_writer() -> None:
+        theirs.append((await push_image(pair.target_client, "qa/app", "1.0", [b"theirs"])).digest)
+
+    pair.target_faults.on("POST", "/uploads/", Before(other_writer))
+    outcome = await pair.carry_out(image, overwrite="backup")
+    assert isinstance(outcome, TransferCompleted), outcome
+    assert pair.target_digest(tag=backup_tag("1.0", theirs[0])) == theirs[0]
+
+
 async def test_a_backup_that_cannot_be_made_leaves_the_tag_as_it_was(pair: Pair) -> None:
     old = await push_image(pair.target_client, "qa/app", "1.0", [b"old"])
     pair.target_faults.on("PUT", "-backup-", Answer(403, body=errors("DENIED")), times=1000)
