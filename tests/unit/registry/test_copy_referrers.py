@@ -308,3 +308,14 @@ async def test_a_promotion_inside_one_registry_brings_along_what_belongs_to_the_
     assert report.digest in pair.source.store.repositories["qa/app"].manifests
     manifest = await pair.source_client.get_manifest("qa/app", report.digest)
     assert manifest.media_type == OCI_MANIFEST
+
+
+async def test_a_listing_is_asked_for_whole_and_not_by_type(pair: Pair) -> None:
+    """A filter counts only if the registry says that it was applied, and types of signatures differ by tool."""
+    image = await pair.push()
+    report = await push_referrer(
+        pair.source_client, "dev/app", image, "r", artifact_type="application/vnd.oci.empty.v1+json"
+    )
+    await copied(pair, image)
+    assert {request.query for request in pair.source_faults.matching("GET", LISTING)} == {""}
+    assert [item["digest"] for item in await listed(pair.target_client, "qa/app", image)] == [report.digest]

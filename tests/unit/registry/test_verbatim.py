@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from schemas.descriptors import DOCKER_SCHEMA1, OCI_INDEX, OCI_MANIFEST, Descriptor
+from schemas.descriptors import DOCKER_INDEX, DOCKER_MANIFEST, DOCKER_SCHEMA1, OCI_INDEX, OCI_MANIFEST, Descriptor
 from schemas.events import TransferCompleted, TransferSkipped
 from streams.local_registry import LocalRegistry
 from streams.serving import serving
@@ -202,3 +202,18 @@ async def test_a_registry_that_reorders_its_listing_changes_nothing_of_what_is_w
         orders.append([it.path.rpartition("/")[2] for it in puts])
     assert orders[0] == orders[1]
     assert set(orders[0]) == {image.digest, extra.digest, *(report.digest for report in reports)}
+
+
+async def test_every_question_for_a_manifest_names_all_types_that_there_are(pair: Pair) -> None:
+    """Registries answer 404 to a type that is not named, to HEAD as to GET."""
+    await completed(pair, await push_docker_index(pair.source_client, "dev/app", "1.0"))
+    asked = [it for it in (*pair.source_faults.requests, *pair.target_faults.requests) if "/manifests/" in it.path]
+    accepted = {it.headers["accept"] for it in asked if it.method in {"GET", "HEAD"}}
+    assert len(accepted) == 1
+    assert {part.partition(";")[0] for part in accepted.pop().split(", ")} == {
+        OCI_MANIFEST,
+        OCI_INDEX,
+        DOCKER_MANIFEST,
+        DOCKER_INDEX,
+        "*/*",
+    }
