@@ -38,7 +38,7 @@ def claims() -> list[Claim]:
 
 
 @cache
-def tests_of(path: str) -> frozenset[str]:
+def named_in(path: str) -> frozenset[str]:
     return frozenset(_tests(ast.parse((ROOT / path).read_bytes())))
 
 
@@ -59,5 +59,5 @@ def test_every_promise_is_held_by_tests_that_there_are(claim: Claim) -> None:
     named = TEST.findall(claim.held_by)
     assert named, "no test is named"
     assert ", ".join(f"`{path}::{test}`" for path, test in named) == claim.held_by
-    missing = [f"{path}::{test}" for path, test in named if test not in tests_of(path)]
+    missing = [f"{path}::{test}" for path, test in named if test not in named_in(path)]
     assert not missing
