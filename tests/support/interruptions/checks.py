@@ -9,7 +9,7 @@ from schemas.events import TransferCompleted, TransferFailed, TransferSkipped
 from schemas.outcomes import Outcome
 from streams.local_registry.store import StoredRepository
 from tests.support.interruptions.drawing import BROAD, EXCUSED, UPLOAD, Drawn
-from tests.support.interruptions.images import Mixed
+from tests.support.interruptions.images import SOURCE, Mixed, referrers_of
 from tests.support.interruptions.needs import missing_of
 from tests.support.interruptions.watch import WatchedTags, is_in_order
 from tests.support.interruptions.worker import supersedes
@@ -118,6 +118,9 @@ class Checks:
                 assert found == command.digest
             if isinstance(outcome, TransferCompleted):
                 assert self._missing([command]) == []
+            if not isinstance(outcome, TransferFailed) and command.options.referrers:
+                belonging = referrers_of(self._pair.source.store.repositories[SOURCE], command.digest)
+                assert belonging <= repository.manifests.keys(), "what came late was not brought"
 
     def check_content(self) -> None:
         """Check that everything in the registries is what its digest says, and has all that it names."""

@@ -34,10 +34,11 @@ Place = tuple[Side, str, str]
 CONTENT: tuple[Place, ...] = (("from", "GET", MANIFEST), ("from", "GET", BLOB))
 ATTACHED: tuple[Place, ...] = (("from", "GET", LISTING), ("from", "HEAD", "/manifests/sha256-"))
 NAMES: tuple[Place, ...] = (("to", "HEAD", TAG), ("to", "PUT", TAG))
+OPENING: Place = ("to", "POST", "/uploads/")
 SESSION: tuple[Place, ...] = (("to", "PUT", UPLOAD),)
 WRITES: tuple[Place, ...] = (
     ("to", "HEAD", BLOB),
-    ("to", "POST", "/uploads/"),
+    OPENING,
     ("to", "PUT", MANIFEST),
     ("to", "DELETE", UPLOAD),
     *SESSION,
@@ -75,6 +76,7 @@ class Acts:
     lose_sessions: Callable[[], None]
     kill: Callable[[], None]
     endure: Callable[[], None]
+    sign: Callable[[], None]
 
 
 @dataclass
@@ -117,10 +119,10 @@ class Drawn:
 
     def _one(self, target: str, commands: list[CopyImage]) -> None:
         kinds = self._kinds(commands)
-        kind = self.draw.choice(sorted(kinds))
+        kind = self.draw.choice([*sorted(kinds), "killed", "killed"])
         places, make = kinds[kind]
         side, method, path = self.draw.choice(places)
-        fault, nth, times = make(), self.draw.choice((1, 1, 1, 2, 2, 3, 4)), self.draw.choice((1, 1, 2, 3))
+        fault, nth, times = make(), self.draw.choice((1, 1, 1, 1, 2, 3)), self.draw.choice((1, 1, 2, 3))
         if kind in LASTING and self.draw.random() < LASTING_SHARE:
             times = FOR_EVER
         where = "source" if side == "from" else target
@@ -154,7 +156,8 @@ class Drawn:
             "source moves": (CONTENT, lambda: Before(acts.move_source)),
             "target moves": ((*CONTENT, *NAMES), lambda: Before(acts.move_targets)),
             "collected": ((("to", "PUT", MANIFEST), NAMES[1]), lambda: Before(acts.collect)),
-            "killed": (PLACES, lambda: Before(acts.kill)),
+            "signed late": ((*CONTENT, *ATTACHED, *NAMES), lambda: Before(acts.sign)),
+            "killed": ((*PLACES, OPENING, OPENING, OPENING), lambda: Before(acts.kill)),
             "garbage": ((ATTACHED[0],), lambda: Answer(200, {"content-type": OCI_INDEX}, b"{")),
         }
         if all(command.source.repository != command.target.repository for command in commands):

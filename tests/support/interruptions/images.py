@@ -7,7 +7,7 @@ from typing import Any
 
 from schemas.descriptors import INDEX_TYPES, OCI_MANIFEST, Descriptor
 from schemas.policies import CopyOptions
-from streams.local_registry.store import Store, StoredManifest
+from streams.local_registry.store import Store, StoredManifest, StoredRepository
 from tests.support.images import (
     entry,
     push_docker_image,
@@ -27,6 +27,7 @@ from towline.registry.referrers import fallback_tag
 SOURCE = "dev/app"
 PLATFORMS = ("linux/amd64", "linux/arm64")
 
+_CHART = "application/x.chart"
 _FOREIGN_LAYER = "application/vnd.oci.image.layer.nondistributable.v1.tar"
 
 
@@ -51,7 +52,7 @@ class Mixed:
     other: str
 
     def needed(self, digest: str, options: CopyOptions) -> Needed:
-        """Return what a copy with these options needs."""
+        """Return what a copy with these options needs; what comes while it runs may come too late for it."""
         repository = self.source.repositories[SOURCE]
         found = _under(repository.manifests, digest, options.platforms, attested=options.referrers)
         if not options.referrers:
@@ -60,7 +61,7 @@ class Mixed:
         tags: dict[str, str] = {}
         new = set(found)
         while new:
-            about = {it: _about(repository.manifests, it) for it in new}
+            about = {it: referrers_of(repository, it) for it in new}
             referrers |= {it: subjects for it, subjects in about.items() if subjects}
             signed = {f"{fallback_tag(it)}.sig" for it in new} & repository.tags.keys()
             tags |= {tag: repository.tags[tag] for tag in signed}
@@ -69,8 +70,21 @@ class Mixed:
         return Needed(frozenset(found), referrers, tags)
 
 
-def _about(manifests: Mapping[str, StoredManifest], digest: str) -> frozenset[str]:
-    return frozenset(it for it, one in manifests.items() if one.document.get("subject", {}).get("digest") == digest)
+def referrers_of(repository: StoredRepository, digest: str) -> frozenset[str]:
+    """Return the digests of the manifests whose subject is a digest."""
+    return frozenset(entry["digest"] for entry in repository.referrers(digest))
+
+
+def put_referrer(store: Store, digest: str, text: str) -> None:
+    """Let something that belongs to an image of the source come to be there."""
+    manifests = store.repositories[SOURCE].manifests
+    if digest not in manifests:
+        return
+    blobs = next(it.document for it in manifests.values() if it.document.get("artifactType") == _CHART)
+    subject = {"mediaType": manifests[digest].media_type, "digest": digest, "size": len(manifests[digest].content)}
+    document = {**blobs, "artifactType": "application/x.late", "subject": subject, "annotations": {"text": text}}
+    content = json.dumps(document).encode()
+    store.put_manifest(SOURCE, digest_of(content), OCI_MANIFEST, content)
 
 
 def _under(
@@ -146,7 +160,7 @@ async def _push_foreign(client: RegistryClient) -> Descriptor:
 
 async def _push_artifact(client: RegistryClient) -> Descriptor:
     layer = await push_blob(client, SOURCE, b"a chart", "application/vnd.cncf.helm.chart.content.v1.tar+gzip")
-    return await push_manifest_of(client, SOURCE, "artifact", [layer], artifactType="application/x.chart")
+    return await push_manifest_of(client, SOURCE, "artifact", [layer], artifactType=_CHART)
 
 
 async def _push_sha512(pair: Pair) -> Descriptor:

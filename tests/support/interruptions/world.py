@@ -13,7 +13,7 @@ from streams.local_registry.store import StoredManifest, StoredRepository
 from tests.support.images import copy_command
 from tests.support.interruptions.checks import Checks
 from tests.support.interruptions.drawing import Acts, Drawn
-from tests.support.interruptions.images import PLATFORMS, SOURCE, Mixed
+from tests.support.interruptions.images import PLATFORMS, SOURCE, Mixed, put_referrer
 from tests.support.interruptions.watch import WatchedTags
 from tests.support.interruptions.worker import Lives
 from tests.support.pairs import Pair
@@ -38,7 +38,7 @@ class World:
         self._pair = pair
         self._mixed = mixed
         self._engine = pair.engine()
-        self._number = 0
+        self._number = self._signatures = 0
         self._removed: dict[str, StoredManifest] = {}
         sparse, self._listing = self._draw.random() < 0.6, self._draw.random() < 0.6
         pair.source.store, pair.target.store = deepcopy(mixed.source), deepcopy(mixed.target)
@@ -51,6 +51,7 @@ class World:
             lose_sessions=self._lose_sessions,
             kill=self._kill,
             endure=self._endure,
+            sign=self._sign,
         )
         self._drawn = Drawn(self._draw, pair, acts)
         self._checks = Checks(pair, mixed, self._drawn, listing=self._listing)
@@ -161,6 +162,11 @@ class World:
     def _lose_sessions(self) -> None:
         self._pair.source.store.uploads.clear()
         self._pair.target.store.uploads.clear()
+
+    def _sign(self) -> None:
+        self._signatures += 1
+        for command in self._lives.commands.values():
+            put_referrer(self._pair.source.store, command.digest, f"signature {self._signatures}")
 
     def _endure(self) -> None:
         self._checks.wrong.append("a source that dribbled was read to its end")
