@@ -27,7 +27,9 @@ def publish(
     file: Annotated[
         str, typer.Argument(metavar="FILE", help='A body, or {"headers": ..., "body": ...}; - for standard input.')
     ],
-    dialect: Annotated[str, typer.Option(help="How the body is written: cloudevents, distribution.")] = "cloudevents",
+    dialect: Annotated[
+        str, typer.Option(help="How the body is written, such as cloudevents, distribution, harbor, ecr.")
+    ] = "cloudevents",
     registry: Annotated[
         str | None, typer.Option(help="The registry that it speaks for, where the dialect does not say.")
     ] = None,

@@ -15,6 +15,7 @@ from schemas.canonical import canonical_bytes
 from schemas.events import ImagePushed
 from tests.unit.dialects.deliveries import FIXTURES, delivery_of
 from towline.dialects import DIALECTS, Fact, Hint, Notice, Translation, translate
+from towline.dialects.recording import record
 from towline.errors import UnusableInputError
 
 FILES = sorted(FIXTURES.glob("**/*"))
@@ -89,6 +90,19 @@ def test_a_question_is_told_with_its_answer_and_nothing_else(name: str) -> None:
 @pytest.mark.parametrize("name", TOLD)
 def test_the_same_delivery_again_tells_the_same_under_the_same_keys(name: str) -> None:
     assert read(name) == read(name)
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_each_fact_of_a_delivery_is_an_event_of_its_own_and_the_same_one_when_it_comes_again(name: str) -> None:
+    def ids(arrived_at: str) -> list[str]:
+        # Without a key of the sender's the moment of arrival stands in, see test_recording.
+        return [
+            record(fact.data, fact.delivery_key, "s", arrived_at).id for fact in read(name).facts if fact.delivery_key
+        ]
+
+    first = ids("2026-11-24T08:00:00.000000Z")
+    assert len(set(first)) == len(first)
+    assert ids("2026-11-24T09:00:00.000000Z") == first
 
 
 def test_every_file_is_a_fixture_of_a_dialect_and_says_what_is_expected() -> None:
