@@ -1,14 +1,17 @@
 """More commands than a worker holds in memory: the others wait in the log, and every one ends once and in order."""
 
+import asyncio
+
 import pytest
 
 from agents.command_runner import CommandRunner
 from agents.table import MemoryTable
 from schemas.commands import CopyImage
 from schemas.envelope import Envelope
+from schemas.events import TransferCompleted
 from streams.memory_log import MemoryLog
 from streams.topics import partition_for, repository_key
-from tests.support.builders import command
+from tests.support.builders import command, completed
 from tests.support.waiting import eventually
 from tests.unit.agents.harness import PARTITIONS, Run, until
 from tests.unit.agents.transferring import Copies, ended, start, worker, write
@@ -92,6 +95,36 @@ async def test_a_worker_that_is_full_holds_no_more_whatever_still_comes() -> Non
     assert_each_once_and_the_latest_last(await ended(log), copies.started)
 
 
+async def test_what_comes_while_others_wait_in_the_log_comes_after_them() -> None:
+    """Also when one has just ended, and there is room for a single one."""
+    log, first_go, go = MemoryLog(partitions=PARTITIONS), asyncio.Event(), asyncio.Event()
+    started: list[str] = []
+
+    async def copy(command_id: str, command: CopyImage) -> TransferCompleted:
+        started.append(command_id)
+        await (first_go if command_id == IDS[0] else go).wait()
+        return completed(command_id, command)
+
+    early, late = COMMANDS[:8], COMMANDS[8:]
+    await write(log, *early)
+    run = worker(log, MemoryTable(), copy)
+    await start(run)
+    await until(lambda: len(started) == BOUND, "as many copies as fit")
+    first_go.set()
+
+    async def one_ended() -> bool:
+        return await ended(log) == [IDS[0]] and in_memory(run) == BOUND - 1
+
+    await eventually(one_ended, seconds=20, what="the first end")
+    await write(log, *late)
+    await run.drain()
+    assert in_memory(run) == BOUND - 1
+    go.set()
+    await all_ended(log)
+    await run.shell.close()
+    assert_each_once_and_the_latest_last(await ended(log), started)
+
+
 async def test_after_a_crash_no_more_is_held_either_and_nothing_is_lost_or_made_twice() -> None:
     log, table, held = MemoryLog(partitions=PARTITIONS), MemoryTable(), Copies(waiting=True)
     await write(log, *COMMANDS)
@@ -112,7 +145,7 @@ async def test_after_a_crash_no_more_is_held_either_and_nothing_is_lost_or_made_
 async def test_a_command_that_is_written_again_while_its_first_waits_in_the_log_is_carried_out_once() -> None:
     log, copies = MemoryLog(partitions=PARTITIONS), Copies(waiting=True)
     repeated: list[Envelope[CopyImage]] = COMMANDS[:8]
-    await write(log, *repeated, *repeated)
+    await write(log, *(item for item in repeated for _ in range(2)))
     run = worker(log, MemoryTable(), copies)
     await start(run)
     await until(lambda: copies.running == BOUND, "as many copies as fit")
