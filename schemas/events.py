@@ -156,7 +156,7 @@ class TransferProgressed(Report):
     blobs_copied: Count
     blobs_mounted: Count
     blobs_skipped: Count
-    #: How much there is in all, as far as that is known.
+    #: How much there is in all, as far as that is known; bytes without those of blobs that were mounted or skipped.
     blobs: Count | None = None
     bytes: Count | None = None
 

@@ -1,1 +1,1 @@
-"""What was to be copied and how it ended, read from the topics; and copying again what failed."""
+"""What was to be copied or removed and how that went, read from the topics; and copying again what failed."""

@@ -150,9 +150,10 @@ async def test_a_command_that_is_written_again_while_its_first_waits_in_the_log_
     await start(run)
     await until(lambda: copies.running == BOUND, "as many copies as fit")
     copies.go.set()
-    await until(lambda: len(copies.started) == len(repeated), "all of them")
+    await until(lambda: len(copies.started) == len(repeated) and in_memory(run) == 0, "all of them")
     await run.shell.close()
     assert sorted(copies.started) == sorted(item.id for item in repeated)
+    assert sorted(await ended(log)) == sorted(copies.started), "one superseded itself"
 
 
 @pytest.mark.parametrize("hit", [1, 2, 4])
