@@ -17,6 +17,7 @@ from towline.registry import pages
 from towline.registry.blobs import digest_of
 from towline.registry.errors import RegistryError, TooLargeError
 from towline.registry.images import push_manifest
+from towline.registry.referrers import fallback_tag
 
 
 async def names_in(listing: AsyncIterator[str]) -> list[str]:
@@ -145,6 +146,24 @@ async def test_a_listing_that_names_more_referrers_than_the_bound_ends_the_trans
     outcome = failed(await pair.carry_out(image))
     assert (outcome.cause, outcome.retryable) == ("too-large", False)
     assert pair.target_digest() is None
+
+
+async def test_a_listing_and_a_fallback_index_are_bounded_together(pair: Pair) -> None:
+    image = await pair.push()
+    pair.source.store.sparse = True
+    half = limits.referrer_count // 2 + 1
+
+    def index_of(name: str) -> bytes:
+        many = [entry(image) | {"digest": digest_of(f"{name} {n}".encode())} for n in range(half)]
+        return json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": many}).encode()
+
+    pair.source_faults.on(
+        "GET", "/referrers/", Answer(200, {"content-type": OCI_INDEX}, index_of("listing")), times=1000
+    )
+    await push_manifest(pair.source_client, "dev/app", fallback_tag(image.digest), index_of("fallback"), OCI_INDEX)
+    outcome = failed(await pair.carry_out(image))
+    assert outcome.cause == "too-large"
+    assert pair.source_faults.count("GET", MANIFEST) <= 2  # none of what was listed
 
 
 async def test_an_image_whose_manifests_are_together_too_large_is_not_held_in_memory(

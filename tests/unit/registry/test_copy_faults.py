@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from schemas.events import TransferSkipped
-from tests.support.faults import Alter, Answer, Answered, Before, Break
+from tests.support.faults import Alter, Answer, Answered, Before, Break, Hold
 from tests.support.images import assert_complete, push_platforms
 from tests.support.pairs import Pair
+from tests.support.waiting import eventually
 from tests.unit.registry.copying import BLOB, MANIFEST, TAG, UPLOAD, WRITE, completed, errors, failed
 from towline import limits
 from towline.failpoints import Failpoints
@@ -46,10 +47,11 @@ async def test_pauses_are_scaled_by_jitter(pair: Pair) -> None:
     assert pair.pauses == [limits.backoff_first_seconds * 0.25]
 
 
-async def test_heads_that_work_do_not_hide_writes_that_fail(pair: Pair) -> None:
+@pytest.mark.parametrize("path", [".", TAG], ids=["all writes", "the last write"])
+async def test_heads_that_work_do_not_hide_writes_that_fail(pair: Pair, path: str) -> None:
     old = await push_image(pair.target_client, "qa/app", "1.0", [b"old"])
     image = await pair.push()
-    pair.target_faults.on("PUT", ".", Answer(503), times=1000)
+    pair.target_faults.on("PUT", path, Answer(503), times=1000)
     outcome = failed(await pair.carry_out(image))
     assert outcome.previous_digest == old.digest
     assert pair.target_digest() == old.digest
@@ -290,9 +292,19 @@ async def test_a_refusal_is_not_tried_again_whatever_its_body_is(pair: Pair, sta
 
 
 async def test_two_commands_for_one_tag_at_once_leave_the_whole_of_one_of_them(pair: Pair) -> None:
-    images = [await pair.push(bytes([number]), tag=f"{number}") for number in range(2)]
-    engine = pair.engine()
-    reports = await asyncio.gather(*(engine.copy(pair.command(image)) for image in images), return_exceptions=True)
+    images = [await pair.push(b"shared layer", bytes([number]), tag=f"{number}") for number in range(2)]
+    held, engine = Hold(), pair.engine()
+    pair.source_faults.on("GET", digest_of(b"shared layer"), held)
+    # One brings the layer, and while it does the other one has everything else.
+    copies = asyncio.gather(*(engine.copy(pair.command(image)) for image in images), return_exceptions=True)
+    await held.reached.wait()
+
+    async def has_the_rest() -> bool:
+        return pair.target_faults.count("PUT", UPLOAD) == 4
+
+    await eventually(has_the_rest, seconds=10, what="everything but the shared layer sent")
+    held.release.set()
+    reports = await copies
     assert all(isinstance(report, CopyReport | TagMovedError) for report in reports), reports
     digest = pair.target_digest()
     assert digest in {image.digest for image in images}

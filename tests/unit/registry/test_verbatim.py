@@ -14,10 +14,12 @@ from tests.support.faults import Alter, Answer, Answered, Before, Faults
 from tests.support.images import entry, push_docker_index, push_index, push_manifest_of, push_platforms, push_referrer
 from tests.support.pairs import Pair
 from tests.unit.registry.copying import TAG, WRITE, completed, errors, failed
+from tests.unit.registry.test_copy_referrers import without_listing
 from towline import limits
 from towline.registry import push_image
 from towline.registry.blobs import digest_of
 from towline.registry.images import push_blob, push_manifest
+from towline.registry.referrers import fallback_tag
 from towline.registry.targettag import backup_tag
 
 FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
@@ -107,6 +109,17 @@ async def test_unusual_manifests_arrive_byte_for_byte(pair: Pair, members: dict[
     assert {blob["digest"] for blob in document["layers"]} <= pair.target.store.repositories["qa/app"].blobs
 
 
+@pytest.mark.parametrize("said", ["application/vnd.acme.thing.v3+json", DOCKER_MANIFEST, OCI_MANIFEST])
+@pytest.mark.parametrize("told", [True, False], ids=["in the document", "by the registry"])
+async def test_a_manifest_keeps_its_media_type_whatever_it_is(pair: Pair, said: str, told: bool) -> None:
+    config = await push_blob(pair.source_client, "dev/app", b"{}", "application/vnd.acme.settings")
+    document = {"schemaVersion": 2, "config": entry(config), "layers": [], **({"mediaType": said} if told else {})}
+    # Not through the client under test, which might spoil it here already.
+    digest, _ = pair.source.store.put_manifest("dev/app", "1.0", said, json.dumps(document).encode())
+    assert isinstance(await pair.carry_out(digest), TransferCompleted)
+    assert pair.target.store.repositories["qa/app"].manifests[digest].media_type == said
+
+
 async def test_docker_images_stay_docker_images(pair: Pair) -> None:
     index = await push_docker_index(pair.source_client, "dev/app", "1.0")
     await completed(pair, index)
@@ -179,29 +192,34 @@ async def test_blobs_come_before_manifests_children_before_indexes_referrers_bef
 
 
 async def test_a_registry_that_reorders_its_listing_changes_nothing_of_what_is_written(pair: Pair) -> None:
+    without_listing(pair, "target")
     image = await pair.push()
     reports = [await push_referrer(pair.source_client, "dev/app", image, f"{n}") for n in range(4)]
     extra = await push_manifest_of(pair.source_client, "dev/app", "extra", [])
+
+    def reversed_(answered: Answered) -> Answered:
+        document = json.loads(answered.body)
+        document["manifests"].reverse()
+        body = json.dumps(document).encode()
+        return replace(answered, body=body, headers={"content-type": OCI_INDEX, "content-length": str(len(body))})
+
     orders: list[list[str]] = []
+    lists: set[str | None] = set()
     for number in range(2):
-        fallback = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry(extra), entry(reports[number])]}
-        tag = image.digest.replace(":", "-")
-        await push_manifest(pair.source_client, "dev/app", tag, json.dumps(fallback).encode(), OCI_INDEX)
-
-        def reversed_(answered: Answered) -> Answered:
-            document = json.loads(answered.body)
-            document["manifests"].reverse()
-            body = json.dumps(document).encode()
-            return replace(answered, body=body, headers={"content-type": OCI_INDEX, "content-length": str(len(body))})
-
+        fallback = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry(extra)]}
+        await push_manifest(
+            pair.source_client, "dev/app", fallback_tag(image.digest), json.dumps(fallback).encode(), OCI_INDEX
+        )
         if number:
             pair.source_faults.on("GET", "/referrers/", Alter(reversed_), times=1000)
-        target = f"target/qa/copy{number}:1.0"
-        assert isinstance(await pair.carry_out(image, target), TransferCompleted)
+        assert isinstance(await pair.carry_out(image, f"target/qa/copy{number}:1.0"), TransferCompleted)
         puts = pair.target_faults.matching("PUT", f"qa/copy{number}/manifests/sha256:")
         orders.append([it.path.rpartition("/")[2] for it in puts])
+        lists.add(pair.target_digest(f"qa/copy{number}", fallback_tag(image.digest)))
     assert orders[0] == orders[1]
     assert set(orders[0]) == {image.digest, extra.digest, *(report.digest for report in reports)}
+    assert len(lists) == 1
+    assert None not in lists
 
 
 async def test_every_question_for_a_manifest_names_all_types_that_there_are(pair: Pair) -> None:
