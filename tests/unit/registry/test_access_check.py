@@ -21,6 +21,7 @@ from tests.unit.registry.test_access import guarded
 from towline import limits
 from towline.registry import Registries
 from towline.registry.access import Access, check_access
+from towline.registry.polling import Poll
 from towline.settings import RegistrySettings, settings_file
 
 DEV = SourcePattern.parse("source/dev/app")
@@ -75,6 +76,14 @@ async def test_a_glob_at_a_registry_without_a_catalogue_cannot_be_read(pair: Pai
     access = (await checked(pair, GLOB))["source/dev/*"]
     assert (access.read, access.retryable) == (False, False)
     assert "not-found" in access.detail
+
+
+async def test_an_exact_repository_is_polled_without_a_catalogue(pair: Pair) -> None:
+    image = await pair.push()
+    pair.source_faults.on("GET", "_catalog", Answer(401), times=1000)
+    found = await Poll(pair.registries, pair.attempts).tags(Repository.parse("source/dev/app"), known={})
+    assert [(tag, named.digest) for tag, named in found] == [("1.0", image.digest)]
+    assert pair.source_faults.count("GET", "_catalog") == 0
 
 
 async def test_a_write_that_is_denied_is_told_with_the_reason_of_the_registry(pair: Pair) -> None:
