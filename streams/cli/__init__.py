@@ -56,7 +56,9 @@ class Commands(LateGroup):
         "mirror": Late(
             "streams.cli.mirrors", "app", "Mirrors: ask a source now, see how they are and what webhooks missed."
         ),
-        "transfers": Late("streams.cli.transfers", "app", "What was to be copied, and how it ended."),
+        "transfers": Late(
+            "streams.cli.transfers", "app", "What was to be copied or removed, how far that is, and how it ended."
+        ),
     }
 
 

@@ -19,6 +19,9 @@ _ERROR_LENGTH: Final = 600
 #: What the programs here ask for; a newer Go, or one from 1.21 that may fetch a newer one, will do.
 _GO_VERSION: Final = "1.26"
 
+#: Where Go's own archive goes, which is in the PATH of login shells only.
+_GO_FOLDER: Final = "/usr/local/go/bin"
+
 
 class NotBuiltError(Exception):
     """A program is not there and cannot be built; the text says why."""
@@ -48,7 +51,7 @@ class GoProgram:
         return self.path
 
     def _build(self) -> None:
-        go = shutil.which("go")
+        go = shutil.which("go") or shutil.which("go", path=_GO_FOLDER)
         if go is None:
             raise NotBuiltError(f"{self.name} is built with Go {_GO_VERSION} or newer, and there is no go")
         # Whole or not at all, also when two build it at once.
