@@ -95,8 +95,3 @@ def test_more_packages_than_an_event_takes_are_refused(name: str, monkeypatch: p
 @pytest.mark.parametrize("name", NAMES)
 def test_members_that_nobody_knows_are_the_business_of_the_tool(name: str) -> None:
     assert read(document(name) | {"later": {"versions": ["have", 1.5]}}) == read_report(content(name))
-
-
-def test_a_million_members_that_nobody_knows_do_no_harm() -> None:
-    names = {f"n{number}": number for number in range(1_000_000)}
-    assert read(document("trivy") | names) == read_report(content("trivy"))

@@ -93,38 +93,6 @@ def test_the_problem_says_who_meets_and_how_to_tell_them_apart() -> None:
     )
 
 
-def many(kind: str, count: int = 10_000) -> PolicySet:
-    ends = {
-        "exact": ("local/dev/a{n}", "local/qa/a{n}", "%n"),
-        "glob": ("local/dev-{n}/*", "local/qa-{n}/{{1}}", "%n"),
-        "tails": ("local/*/app-{n}", "remote/{{repository}}", "%n"),
-        "one target, other prefixes": ("local/dev/a{n}", "remote/all", "a{n}-%n"),
-        "one target, other suffixes": ("local/dev/a{n}", "remote/all", "%n-a{n}"),
-        "one source": ("local/dev/app", "remote/all", "%n"),
-        "one target, one tag": ("local/dev/a{n}", "remote/all", "%n"),
-    }[kind]
-    return PolicySet(
-        policies=tuple(
-            policy(f"p{n}", ends[0].format(n=n), ends[1].format(n=n), tag=ends[2].format(n=n)) for n in range(count)
-        )
-    )
-
-
-@pytest.mark.parametrize("kind", ["exact", "tails", "one target, other prefixes", "one target, other suffixes"])
-def test_thousands_of_policies_are_compared_within_the_bound(kind: str) -> None:
-    assert problems_of(many(kind, 2_000), {"local", "remote"}) == []
-
-
-@pytest.mark.parametrize("kind", ["glob", "one source"])
-def test_as_many_policies_as_a_set_may_have_are_compared_within_the_bound(kind: str) -> None:
-    assert problems_of(many(kind), {"local", "remote"}) == []
-
-
-def test_ten_thousand_policies_that_all_meet_are_refused_within_the_bound() -> None:
-    found = problems_of(many("one target, one tag"), {"local", "remote"})
-    assert found
-
-
 def test_sets_that_take_too_many_comparisons_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "policy_pair_count", 10)
     policies = [policy(f"p{n}", f"local/a{n}", "remote/all", rule("equals", f"{n}")) for n in range(20)]
