@@ -114,7 +114,7 @@ _RECORDS: Final[Mapping[type[Frozen], Callable[[Envelope[Frozen], Any], Said]]] 
     ImagePushed: lambda envelope, data: (None, f"{envelope.subject} -> {data.digest}{_by(data.actor)}"),
     ImageObserved: lambda envelope, data: (
         data.command_id,
-        f"{envelope.subject} -> {data.digest} found by {'reconciliation' if _is_compared(data) else 'a poll'}",
+        f"{envelope.subject} -> {data.digest} seen by {'reconciliation' if _is_compared(data) else 'a poll'}",
     ),
     TagsListed: lambda _, data: (
         data.command_id,

@@ -59,7 +59,7 @@ async def test_what_reconciliation_found_is_said_in_decision_trail_and_explanati
     assert found.came_by == f"found by a poll at {at(90)}, {MISSED}"
     assert [policy.reason for policy in found.policies] == [f"the policy has no rules; {MISSED}"]
     lines = await system.lines()
-    assert ("image.observed", f"{DEV} -> {digest('two')} found by reconciliation") in lines
+    assert ("image.observed", f"{DEV} -> {digest('two')} seen by reconciliation") in lines
     assert any(type_ == "decision.made" and text.endswith(MISSED) for type_, text in lines)
 
 
@@ -67,7 +67,7 @@ async def test_what_an_ordinary_poll_found_is_not_said_to_be_lost() -> None:
     system = System()
     await system.record(POLICIES, pushed(str(DEV), "one"), observed(str(DEV), "two", time=at(90)))
     assert (await system.said()).came_by == f"found by a poll at {at(90)}"
-    assert ("image.observed", f"{DEV} -> {digest('two')} found by a poll") in await system.lines()
+    assert ("image.observed", f"{DEV} -> {digest('two')} seen by a poll") in await system.lines()
 
 
 async def test_a_tag_that_is_not_listed_any_more_says_so_and_what_became_of_its_target() -> None:
