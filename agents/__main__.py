@@ -103,7 +103,7 @@ async def _evaluate(settings: Settings, log: KafkaLog, metrics: Metrics, failure
 
 async def _transfer(settings: Settings, log: KafkaLog, _: Metrics, failure: _Failure) -> None:
     failpoints = Failpoints(settings.failpoints)
-    async with Registries(settings.registries) as registries:
+    async with Registries(settings.registries, egress=settings.egress) as registries:
         engine = CopyEngine(registries, failpoints)
 
         async def copy(command_id: str, command: CopyImage, progress: CopyProgress) -> TransferOutcome:
@@ -117,7 +117,7 @@ async def _transfer(settings: Settings, log: KafkaLog, _: Metrics, failure: _Fai
 
 async def _observe(settings: Settings, log: KafkaLog, _: Metrics, failure: _Failure) -> None:
     keys = load_keys(settings.keys)
-    async with Registries(settings.registries) as registries:
+    async with Registries(settings.registries, egress=settings.egress) as registries:
         observation = Observation(registries, keys, Attempts())
         partitions = await log.partitions(EVENTS)
         observer = make_observer(log, partitions, observation, Failpoints(settings.failpoints), failure)

@@ -279,3 +279,14 @@ metric_cause_count: Final = 64
 #: copies of images of usual size end before, and the longest copy, with all its attempts, makes 24 reports.
 progress_first_seconds: Final = 10.0
 progress_growth: Final = 1.2
+
+# -- Requests to addresses that others name ---------------------------------------------------------------------------
+
+#: One request with its answer. A receiver of webhooks that works on them before it answers is not to hold up others.
+request_deadline_seconds: Final = 30.0
+
+#: Requests under way to one host and port: a slow one must not take all connections.
+requests_per_host_count: Final = 4
+
+#: The body of an answer that nobody reads beyond its reason, and of a document of keys.
+reply_bytes: Final = 64 * 1024

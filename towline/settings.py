@@ -9,10 +9,11 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from schemas.references import RegistryName
 from towline.errors import SettingsError
+from towline.net.egress.allowances import check_allowance
 
 CredentialReference = Annotated[str, StringConstraints(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")]
 """Where a secret is: ``env:NAME`` or ``file:PATH``."""
@@ -67,6 +68,18 @@ class RegistrySettings(_Part):
         return self
 
 
+class EgressSettings(_Part):
+    """Where requests may go besides the registries, and besides public addresses at the ports 80 and 443.
+
+    Token services, storage that registries redirect to, receivers of webhooks: whatever somebody else names.
+    """
+
+    #: Networks, addresses and hosts; :mod:`towline.net.egress.allowances` has their forms.
+    allow: tuple[Annotated[str, AfterValidator(check_allowance)], ...] = ()
+    #: Further ports that are open to all.
+    ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = ()
+
+
 class KeySettings(_Part):
     """A public key that signs images."""
 
@@ -117,6 +130,7 @@ class Settings(_Part):
 
     registries: dict[RegistryName, RegistrySettings] = {}
     hooks: dict[RegistryName, HookSettings] = {}
+    egress: EgressSettings = EgressSettings()
     #: Whose signatures on images count.
     keys: dict[KeyName, KeySettings] = {}
     kafka: KafkaSettings = KafkaSettings()

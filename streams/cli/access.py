@@ -24,7 +24,7 @@ async def refusals(settings: Settings, policies: PolicySet, file: str) -> Refusa
     """Return which registries, sources and targets of a file's set cannot be used, as they are now; None: all can."""
     enabled = [policy for policy in policies.policies if policy.mode != "disabled"]
     names = {end.registry for policy in enabled for end in (policy.source, policy.target)}
-    async with Registries(settings.registries) as registries:
+    async with Registries(settings.registries, egress=settings.egress) as registries:
         found = await check_access(registries, _sources(enabled), _targets(enabled), names)
     refused = [access for access in found if not access.is_fine]
     if not refused:

@@ -144,7 +144,7 @@ def promote(
 async def _tell(build: Build, as_json: bool, next_step: str, policy: str | None = None) -> None:
     """Build an event, bring it into the log and say where it is; ``policy`` is one that must be in force."""
     settings = load_settings()
-    async with Registries(settings.registries) as registries:
+    async with Registries(settings.registries, egress=settings.egress) as registries:
         event = await build(registries, Teller.at_present(actor(), _SOURCE))
     async with KafkaLog(settings.kafka) as log:
         if policy is not None:

@@ -47,7 +47,7 @@ async def _check(name: str | None, sources: list[str], targets: list[str], *, as
     if unknown:
         known = ", ".join(sorted(settings.registries)) or "none"
         raise MisuseError(f"{', '.join(sorted(unknown))}: not in the settings; known registries are: {known}")
-    async with Registries(settings.registries) as registries:
+    async with Registries(settings.registries, egress=settings.egress) as registries:
         found = await check_access(registries, wanted, written, names)
     if as_json:
         print_json({"access": found})

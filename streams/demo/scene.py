@@ -16,6 +16,7 @@ from streams.provision import create_topics
 from streams.running import gateway_running
 from streams.serving import serving
 from streams.workers import ROLES, Workers, workers
+from towline.net.egress.guard import Egress
 from towline.net.post import post_json
 from towline.registry import Registries
 from towline.settings import Settings, isolated_environment, load_settings
@@ -54,7 +55,7 @@ async def scene() -> AsyncIterator[Scene]:
         hook: dict[str, str] = {}
 
         async def notify(body: dict[str, Any]) -> None:
-            await post_json(hook["url"], body, {})
+            await post_json(hook["url"], body, {}, Egress().with_server(hook["url"]))
 
         first = await stack.enter_async_context(serving(LocalRegistry(notify)))
         second = await stack.enter_async_context(serving(LocalRegistry()))
@@ -72,7 +73,7 @@ async def scene() -> AsyncIterator[Scene]:
                 log_to=stack.enter_context(worker_log.open("wb")),
             )
         )
-        registries = await stack.enter_async_context(Registries(settings.registries))
+        registries = await stack.enter_async_context(Registries(settings.registries, egress=settings.egress))
         yield Scene(settings, log, registries, group, worker_log)
 
 

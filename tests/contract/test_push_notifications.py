@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from streams.local_registry import LocalRegistry
 from streams.serving import serving
 from tests.support.distribution import Endpoint, distribution
+from towline.net.egress.guard import Egress
 from towline.net.post import post_json
 from towline.registry import Registries, push_image
 from towline.settings import RegistrySettings
@@ -54,7 +55,8 @@ async def told(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Receiver, 
         else:
 
             async def notify(envelope: dict[str, Any]) -> None:
-                await post_json(f"{address}/hooks/a", envelope, {**BEARER, "Content-Type": TYPE})
+                kept = {**BEARER, "Content-Type": TYPE}
+                await post_json(f"{address}/hooks/a", envelope, kept, Egress().with_server(address))
 
             async with serving(LocalRegistry(notify)) as url:
                 yield receiver, RegistrySettings(url=url)

@@ -15,11 +15,12 @@ from schemas.events import TransferCompleted, TransferFailed
 from streams.serving import serving
 from tests.support.certificates import ServerCertificate, make_server_certificate, make_token_certificate
 from tests.support.distribution import PASSWORD, USER, Release, TokenAuth, distribution
+from tests.support.egress import allowing
 from tests.support.images import assert_complete, copy_command
 from tests.support.tokens import TokenService
 from towline.failpoints import Failpoints
 from towline.registry import Attempts, CopyEngine, Registries, TransferOutcome, carry_out, push_image
-from towline.settings import RegistrySettings
+from towline.settings import EgressSettings, RegistrySettings
 
 pytestmark = pytest.mark.distribution
 
@@ -41,10 +42,13 @@ async def transfer(registries: Registries, source: str, digest: str, target: str
     return await carry_out("c" * 64, copy_command(source, digest, target), engine, attempts=Attempts(sleep=_no_pause))
 
 
-async def copied(guarded: RegistrySettings) -> tuple[TransferCompleted, TransferCompleted]:
+async def copied(
+    guarded: RegistrySettings, egress: EgressSettings | None = None
+) -> tuple[TransferCompleted, TransferCompleted]:
     """Copy an image into a registry, promote it inside, and copy it out again; return the first two outcomes."""
     with distribution() as plain:
-        async with Registries({"plain": RegistrySettings(url=plain), "guarded": guarded}) as registries:
+        settings = {"plain": RegistrySettings(url=plain), "guarded": guarded}
+        async with Registries(settings, egress=egress or EgressSettings()) as registries:
             image = await push_image(registries("plain"), "dev/app", "1.0", [b"layer"])
             ways = [
                 ("plain/dev/app:1.0", "guarded/qa/app:1.0"),
@@ -57,10 +61,11 @@ async def copied(guarded: RegistrySettings) -> tuple[TransferCompleted, Transfer
             return outcomes[0], outcomes[1]  # type: ignore[return-value] # said by the line above the last
 
 
-async def refused(guarded: RegistrySettings) -> TransferFailed:
+async def refused(guarded: RegistrySettings, egress: EgressSettings | None = None) -> TransferFailed:
     """Copy into a registry, which fails, and out of it, which fails with the same cause; return the first outcome."""
     with distribution() as plain:
-        async with Registries({"plain": RegistrySettings(url=plain), "guarded": guarded}) as registries:
+        settings = {"plain": RegistrySettings(url=plain), "guarded": guarded}
+        async with Registries(settings, egress=egress or EgressSettings()) as registries:
             image = await push_image(registries("plain"), "dev/app", "1.0", [b"layer"])
             inward = await transfer(registries, "plain/dev/app:1.0", image.digest, "guarded/qa/app:1.0")
             outward = await transfer(registries, "guarded/qa/app:1.0", image.digest, "plain/back/app:1.0")
@@ -134,18 +139,20 @@ def token_service(release: Release, folder: Path, *, issuer: str = "issuer.pem")
 
 
 @asynccontextmanager
-async def token_registry(release: Release, folder: Path, tokens: TokenService) -> AsyncIterator[str]:
+async def token_registry(
+    release: Release, folder: Path, tokens: TokenService
+) -> AsyncIterator[tuple[str, EgressSettings]]:
     async with serving(tokens) as realm:
         with distribution(release=release, token=TokenAuth(f"{realm}/token", folder / "issuer.pem")) as url:
-            yield url
+            yield url, allowing(realm)
 
 
 async def test_a_registry_with_tokens_is_asked_for_no_more_than_needed(
     release: Release, tmp_path: Path, login: Login
 ) -> None:
     tokens = token_service(release, tmp_path)
-    async with token_registry(release, tmp_path, tokens) as url:
-        _, inside = await copied(RegistrySettings(url=url, **login.settings(url)))
+    async with token_registry(release, tmp_path, tokens) as (url, egress):
+        _, inside = await copied(RegistrySettings(url=url, **login.settings(url)), egress)
     assert inside.blobs_mounted == 2
     assert {tuple(scopes) for scopes in tokens.asked} == {
         ("repository:qa/app:pull,push",),
@@ -160,8 +167,8 @@ async def test_a_token_service_that_does_not_know_us_ends_a_transfer_at_once(
     release: Release, tmp_path: Path, login: Login
 ) -> None:
     tokens = token_service(release, tmp_path)
-    async with token_registry(release, tmp_path, tokens) as url:
-        outcome = await refused(RegistrySettings(url=url, **login.settings(url, WRONG)))
+    async with token_registry(release, tmp_path, tokens) as (url, egress):
+        outcome = await refused(RegistrySettings(url=url, **login.settings(url, WRONG)), egress)
     assert (outcome.cause, outcome.attempts) == ("unauthorised", 1)
     assert WRONG not in outcome.model_dump_json()
 
@@ -171,8 +178,8 @@ async def test_tokens_that_another_issuer_signed_end_a_transfer_at_once(
 ) -> None:
     make_token_certificate(tmp_path / "issuer.pem")
     tokens = token_service(release, tmp_path, issuer="another.pem")
-    async with token_registry(release, tmp_path, tokens) as url:
-        outcome = await refused(RegistrySettings(url=url, **login.settings(url)))
+    async with token_registry(release, tmp_path, tokens) as (url, egress):
+        outcome = await refused(RegistrySettings(url=url, **login.settings(url)), egress)
     assert (outcome.cause, outcome.attempts) == ("unauthorised", 1)
 
 

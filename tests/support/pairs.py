@@ -24,7 +24,7 @@ from towline.registry import (
     carry_out,
     push_image,
 )
-from towline.settings import RegistryLimits, RegistrySettings
+from towline.settings import EgressSettings, RegistryLimits, RegistrySettings
 
 TARGET = "target/qa/app:1.0"
 
@@ -106,8 +106,8 @@ async def serving_all(*apps: ASGIApp) -> AsyncIterator[tuple[str, ...]]:
 
 
 @asynccontextmanager
-async def pair_of_registries(**allowed: Any) -> AsyncIterator[Pair]:
-    """Serve two registries; ``allowed`` limits how both are used."""
+async def pair_of_registries(egress: EgressSettings | None = None, **allowed: Any) -> AsyncIterator[Pair]:
+    """Serve two registries; ``allowed`` limits how both are used, ``egress`` says where else they may send us."""
     waits: list[float] = []
 
     async def wait(seconds: float) -> None:
@@ -118,5 +118,5 @@ async def pair_of_registries(**allowed: Any) -> AsyncIterator[Pair]:
     async with serving_all(source_faults, target_faults) as (source_url, target_url):
         urls = {"source": source_url, "target": target_url}
         settings = {name: RegistrySettings(url=url, limits=RegistryLimits(**allowed)) for name, url in urls.items()}
-        async with Registries(settings, sleep=wait) as registries:
+        async with Registries(settings, egress=egress or EgressSettings(), sleep=wait) as registries:
             yield Pair(source, target, source_faults, target_faults, registries, waits)

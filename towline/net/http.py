@@ -1,7 +1,8 @@
 """The one way in which this project speaks HTTP to others.
 
 HTTP/1.1 over aiohttp behind httpx: several times cheaper per request than httpx's own transport. Nothing is taken
-from the environment (proxies, netrc, certificates), no redirect is followed, no cookie is kept.
+from the environment (proxies, netrc, certificates), no redirect is followed, no cookie is kept. Nothing is sent where
+:class:`~towline.net.egress.guard.Egress` does not let it.
 """
 
 import ssl
@@ -21,6 +22,9 @@ from httpx_aiohttp.transport import AiohttpResponseStream
 
 from towline import limits
 from towline.errors import SettingsError
+from towline.net.egress.dialling import VettingResolver, vetting_sockets
+from towline.net.egress.errors import EgressRefusedError
+from towline.net.egress.guard import Egress
 
 USER_AGENT: Final = f"towline/{version('towline')}"
 
@@ -34,11 +38,11 @@ CONNECTION_COUNT: Final = 64
 #: An idle connection is kept for less time than common servers keep theirs, so that it is rarely closed under us.
 IDLE_CONNECTION_SECONDS: Final = 15.0
 
-#: Failures of the connection, as httpx and the transport below it report them.
-TRANSPORT_ERRORS: Final = (httpx.TransportError, aiohttp.ClientError, OSError)
+#: Failures of the connection, as httpx, the transport below it and the guard report them.
+TRANSPORT_ERRORS: Final = (httpx.TransportError, aiohttp.ClientError, OSError, EgressRefusedError)
 
 
-_requested: ContextVar[str] = ContextVar("_requested")
+_requested: ContextVar[yarl.URL] = ContextVar("_requested")
 
 
 async def _keep_address(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -46,15 +50,24 @@ async def _keep_address(request: aiohttp.ClientRequest, handler: aiohttp.ClientH
 
     Upload locations and signed addresses are opaque to a client.
     """
-    request.url = yarl.URL(_requested.get(), encoded=True)
+    request.url = _requested.get()
     return await handler(request)
 
 
+def _asked() -> tuple[str, int]:
+    url = _requested.get()
+    return url.raw_host or "", url.port or 0
+
+
 class _Transport(AiohttpTransport):
-    """The transport with larger reads; a stream tells how much it reads at once by an attribute."""
+    """The transport behind the guard, with larger reads; a stream tells how much it reads at once by an attribute."""
+
+    def __init__(self, egress: Egress, context: ssl.SSLContext, client: Callable[[], aiohttp.ClientSession]) -> None:
+        super().__init__(verify=context, trust_env=False, client=client)
+        self._egress = egress
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        _requested.set(str(request.url))
+        _requested.set(self._egress.check(str(request.url)))
         response = await super().handle_async_request(request)
         if isinstance(response.stream, AiohttpResponseStream):
             response.stream.CHUNK_SIZE = READ_BUFFER_BYTES
@@ -64,23 +77,44 @@ class _Transport(AiohttpTransport):
 class _ByScheme(httpx.AsyncBaseTransport):
     """Connections with TLS and others. Only who meets TLS reads what to trust, which takes a twentieth of a second."""
 
-    def __init__(self, context: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(self, egress: Egress, context: Callable[[], ssl.SSLContext], per_host_count: int) -> None:
+        self._egress = egress
         self._context = context
+        self._per_host_count = per_host_count
         self._secure: httpx.AsyncBaseTransport | None = None
         # A context that trusts nobody: these connections never ask it.
-        self._plain = _connections(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        self._plain = self._connections(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if request.url.scheme != "https":
             return await self._plain.handle_async_request(request)
         if self._secure is None:
-            self._secure = _connections(self._context())
+            self._secure = self._connections(self._context())
         return await self._secure.handle_async_request(request)
 
     async def aclose(self) -> None:
         await self._plain.aclose()
         if self._secure is not None:
             await self._secure.aclose()
+
+    def _connections(self, context: ssl.SSLContext) -> _Transport:
+        def session() -> aiohttp.ClientSession:
+            return aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    ssl=context,
+                    limit=CONNECTION_COUNT,
+                    limit_per_host=self._per_host_count,
+                    keepalive_timeout=IDLE_CONNECTION_SECONDS,
+                    resolver=VettingResolver(self._egress),
+                    socket_factory=vetting_sockets(self._egress, _asked),
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                middlewares=(_keep_address,),
+                read_bufsize=READ_BUFFER_BYTES,
+                trust_env=False,
+            )
+
+        return _Transport(self._egress, context, session)
 
 
 #: What every request says.
@@ -97,48 +131,33 @@ _TIMEOUT: Final = httpx.Timeout(
 EXTENSIONS: Final = {"timeout": _TIMEOUT.as_dict()}
 
 
-def open_transport(ca_file: Path | None = None, *, insecure: bool = False) -> httpx.AsyncBaseTransport:
+def open_transport(
+    egress: Egress, ca_file: Path | None = None, *, insecure: bool = False, per_host_count: int = 0
+) -> httpx.AsyncBaseTransport:
     """Return the connections to a server, without what a client does around them; the caller closes it.
 
     For those who send many small requests: the client's handling of redirects, cookies and access costs more than the
     request. They send ``HEADERS`` and ``EXTENSIONS`` themselves.
 
-    ``ca_file`` names the certificate authorities to trust instead of the usual ones; ``insecure`` trusts everybody.
+    ``egress`` says where requests may go: any other raises EgressRefusedError. ``ca_file`` names the certificate
+    authorities to trust instead of the usual ones; ``insecure`` trusts everybody. ``per_host_count`` bounds the
+    connections to one host and port; 0: only all together are bounded.
 
     Raises:
         SettingsError: ``ca_file`` is missing or holds no certificates.
     """
     if insecure:
-        return _ByScheme(_trusting_context)
+        return _ByScheme(egress, _trusting_context, per_host_count)
     if ca_file is None:
-        return _ByScheme(_usual_authorities)
+        return _ByScheme(egress, _usual_authorities, per_host_count)
     own = _own_authorities(ca_file)
-    return _ByScheme(lambda: own)
+    return _ByScheme(egress, lambda: own, per_host_count)
 
 
-def _connections(context: ssl.SSLContext) -> _Transport:
-    def session() -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                ssl=context, limit=CONNECTION_COUNT, keepalive_timeout=IDLE_CONNECTION_SECONDS
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            middlewares=(_keep_address,),
-            read_bufsize=READ_BUFFER_BYTES,
-            trust_env=False,
-        )
-
-    return _Transport(verify=context, trust_env=False, client=session)
-
-
-def open_http(ca_file: Path | None = None, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
-    """Return a client; the caller closes it, and ``transport`` with it, if it is given one.
-
-    Raises:
-        SettingsError: ``ca_file`` is missing or holds no certificates.
-    """
+def open_http(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
+    """Return a client over ``transport``; the caller closes it, and the transport with it."""
     return httpx.AsyncClient(
-        transport=transport or open_transport(ca_file),
+        transport=transport,
         follow_redirects=False,
         trust_env=False,
         timeout=_TIMEOUT,

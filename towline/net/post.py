@@ -6,7 +6,8 @@ from typing import Any
 import orjson
 
 from towline.errors import InfrastructureError
-from towline.net.http import TRANSPORT_ERRORS, open_http
+from towline.net.egress.client import GuardedClient, RequestError
+from towline.net.egress.guard import Egress
 from towline.net.redact import redact_url
 
 
@@ -16,17 +17,18 @@ class DeliveryError(InfrastructureError):
     retryable = True
 
 
-async def post_json(url: str, body: Any, headers: Mapping[str, str]) -> None:
+async def post_json(url: str, body: Any, headers: Mapping[str, str], egress: Egress) -> None:
     """POST ``body`` as JSON; ``headers`` may replace the content type. A redirect counts as a failure.
 
     Raises:
         DeliveryError: no connection, or an answer other than 2xx.
+        EgressRefusedError: ``egress`` lets nothing be sent to ``url``.
     """
-    async with open_http() as http:
+    chosen = {"content-type": "application/json"} | {name.lower(): value for name, value in headers.items()}
+    async with GuardedClient(egress) as client:
         try:
-            chosen = {"content-type": "application/json"} | {name.lower(): value for name, value in headers.items()}
-            response = await http.post(url, content=orjson.dumps(body), headers=chosen)
-        except TRANSPORT_ERRORS as error:
-            raise DeliveryError(f"POST {redact_url(url)}: {type(error).__name__}") from error
-    if not response.is_success:
-        raise DeliveryError(f"POST {redact_url(url)}: answered {response.status_code}")
+            reply = await client.send("POST", url, content=orjson.dumps(body), headers=chosen)
+        except RequestError as error:
+            raise DeliveryError(str(error)) from error
+    if not 200 <= reply.status < 300:
+        raise DeliveryError(f"POST {redact_url(url)}: answered {reply.status}")

@@ -9,6 +9,7 @@ import httpx
 import orjson
 
 from towline import limits
+from towline.net.egress.errors import EgressRefusedError
 from towline.net.http import TRANSPORT_ERRORS, read_capped
 from towline.registry.errors import (
     ContentMissingError,
@@ -17,6 +18,7 @@ from towline.registry.errors import (
     NotFoundError,
     ProtocolError,
     RateLimitedError,
+    RedirectRefusedError,
     RefusedError,
     RegistryError,
     ServerError,
@@ -86,7 +88,9 @@ def media_type_of(response: httpx.Response) -> str | None:
 
 
 def connection_error(error: Exception, what: str, url: str) -> RegistryError:
-    """Return what a failure below HTTP means: mostly that it may pass, unless the address itself is none."""
+    """Return what a failure below HTTP means: mostly that it may pass, unless nothing may be sent to the address."""
+    if isinstance(error, EgressRefusedError):
+        return RedirectRefusedError(f"{what}: {error}", url=url)
     kind = ProtocolError if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL) else UnreachableError
     return kind(f"{what}: {_reason(error)}", url=url)
 

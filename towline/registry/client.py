@@ -12,6 +12,7 @@ import httpx
 
 from schemas.descriptors import DOCKER_INDEX, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor
 from towline import limits
+from towline.net.egress.guard import Egress
 from towline.net.http import USER_AGENT
 from towline.net.redact import redact_url
 from towline.registry.answers import capped, media_type_of
@@ -71,9 +72,9 @@ class RegistryClient:
     be written, so that one token serves both.
     """
 
-    def __init__(self, name: str, settings: RegistrySettings, *, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(self, name: str, settings: RegistrySettings, *, egress: Egress, sleep: Sleep = asyncio.sleep) -> None:
         self.name = name
-        self._exchange = Exchange(name, settings, sleep=sleep)
+        self._exchange = Exchange(name, settings, egress=egress, sleep=sleep)
 
     async def aclose(self) -> None:
         """Close all connections."""

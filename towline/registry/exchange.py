@@ -8,6 +8,7 @@ from typing import Final
 
 import httpx
 
+from towline.net.egress.guard import Egress
 from towline.net.http import EXTENSIONS, HEADERS, TRANSPORT_ERRORS, open_http, open_transport
 from towline.registry.addresses import address_at
 from towline.registry.answers import connection_error, error_of
@@ -65,9 +66,9 @@ class _Outgoing:
 class Exchange:
     """Requests to one registry. Its credentials go to its own scheme, host and port, and nowhere else."""
 
-    def __init__(self, name: str, settings: RegistrySettings, *, sleep: Sleep = asyncio.sleep) -> None:
-        self._transport = open_transport(settings.ca_file, insecure=settings.insecure)
-        self._http = open_http(transport=self._transport)
+    def __init__(self, name: str, settings: RegistrySettings, *, egress: Egress, sleep: Sleep = asyncio.sleep) -> None:
+        self._transport = open_transport(egress.with_server(settings.url), settings.ca_file, insecure=settings.insecure)
+        self._http = open_http(self._transport)
         self.origin = httpx.URL(settings.url)
         self._root = settings.url
         self.pace = Pace(settings.limits, sleep=sleep)

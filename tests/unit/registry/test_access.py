@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from schemas.descriptors import Descriptor
 from streams.local_registry import LocalRegistry
 from streams.serving import serving
+from tests.support.egress import allowing
 from tests.support.faults import Alter, Answer, Answered, Faults
 from tests.support.tokens import TokenService
 from towline.registry import Registries, RegistryClient, push_image
@@ -20,7 +21,7 @@ from towline.registry.blobs import digest_of
 from towline.registry.challenges import parse_challenges
 from towline.registry.errors import RedirectRefusedError, RegistryError, UnauthorisedError
 from towline.registry.tokens import is_same_site
-from towline.settings import RegistrySettings
+from towline.settings import EgressSettings, RegistrySettings
 
 CANARY = "canary-4711"
 
@@ -35,6 +36,11 @@ class Guarded:
         self.revoked: set[str] = set()
         self.refuse_all = False
 
+    @property
+    def egress(self) -> EgressSettings:
+        """What lets a client ask the token service, which is at a port of its own."""
+        return allowing(self._realm())
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             headers = dict(scope["headers"])
@@ -47,9 +53,12 @@ class Guarded:
 
 
 @asynccontextmanager
-async def client_of(url: str, password_file: Path | None = None) -> AsyncIterator[RegistryClient]:
+async def client_of(
+    url: str, password_file: Path | None = None, egress: EgressSettings | None = None
+) -> AsyncIterator[RegistryClient]:
     credentials = {"username": "mover", "password": f"file:{password_file}"} if password_file else {}
-    async with Registries({"one": RegistrySettings.model_validate({"url": url, **credentials})}) as registries:
+    settings = {"one": RegistrySettings.model_validate({"url": url, **credentials})}
+    async with Registries(settings, egress=egress or EgressSettings()) as registries:
         yield registries("one")
 
 
@@ -75,7 +84,7 @@ async def guarded(tokens: TokenService) -> AsyncIterator[tuple[str, Guarded, Fau
 
 async def test_one_token_serves_a_repository_and_is_asked_with_the_narrowest_scope(password_file: Path) -> None:
     tokens = TokenService({"mover": CANARY})
-    async with guarded(tokens) as (url, _, _), client_of(url, password_file) as client:
+    async with guarded(tokens) as (url, app, _), client_of(url, password_file, app.egress) as client:
         image = await push(client)
         await client.get_manifest("team/app", image.digest)
         assert tokens.asked == [["repository:team/app:pull,push"], ["repository:team/app:pull"]]
@@ -85,7 +94,11 @@ async def test_one_token_serves_a_repository_and_is_asked_with_the_narrowest_sco
 
 async def test_a_token_of_one_client_is_not_used_by_another(password_file: Path) -> None:
     tokens = TokenService()
-    async with guarded(tokens) as (url, _, _), client_of(url, password_file) as named, client_of(url) as anonymous:
+    async with (
+        guarded(tokens) as (url, app, _),
+        client_of(url, password_file, app.egress) as named,
+        client_of(url, None, app.egress) as anonymous,
+    ):
         image = await push(named)
         await anonymous.get_manifest("team/app", image.digest)
     assert tokens.authorizations[-1] is None
@@ -99,21 +112,24 @@ async def test_a_token_under_its_other_name_is_taken(password_file: Path) -> Non
             self.answer = {"token": None, "access_token": token}
             return token
 
-    async with guarded(OtherName({"mover": CANARY})) as (url, _, _), client_of(url, password_file) as client:
+    async with (
+        guarded(OtherName({"mover": CANARY})) as (url, app, _),
+        client_of(url, password_file, app.egress) as client,
+    ):
         await push(client)
 
 
 @pytest.mark.parametrize("life", [0, -1, None, "soon", 10**12])
 async def test_a_strange_life_of_a_token_does_not_make_a_loop(password_file: Path, life: object) -> None:
     tokens = TokenService({"mover": CANARY}, answer={"expires_in": life})
-    async with guarded(tokens) as (url, _, _), client_of(url, password_file) as client:
+    async with guarded(tokens) as (url, app, _), client_of(url, password_file, app.egress) as client:
         await push(client)
     assert len(tokens.asked) == 1
 
 
 async def test_a_token_refused_before_its_time_is_renewed_once(password_file: Path) -> None:
     tokens = TokenService({"mover": CANARY})
-    async with guarded(tokens) as (url, app, _), client_of(url, password_file) as client:
+    async with guarded(tokens) as (url, app, _), client_of(url, password_file, app.egress) as client:
         image = await push(client)
         app.revoked.update(tokens.given)
         assert await client.resolve("team/app", "1.0", push=True) == image.digest
@@ -122,7 +138,7 @@ async def test_a_token_refused_before_its_time_is_renewed_once(password_file: Pa
 
 async def test_a_registry_that_refuses_every_token_is_asked_twice_and_no_more(password_file: Path) -> None:
     tokens = TokenService({"mover": CANARY})
-    async with guarded(tokens) as (url, app, _), client_of(url, password_file) as client:
+    async with guarded(tokens) as (url, app, _), client_of(url, password_file, app.egress) as client:
         app.refuse_all = True
         with pytest.raises(UnauthorisedError) as caught:
             await client.resolve("team/app", "1.0")
@@ -136,7 +152,7 @@ async def test_a_token_service_on_another_site_is_asked_without_credentials(pass
     async with serving(tokens) as realm:
         elsewhere = realm.replace("127.0.0.1", "localhost")
         app = Guarded(faults, lambda: f"{elsewhere}/token", tokens)
-        async with serving(app) as url, client_of(url, password_file) as client:
+        async with serving(app) as url, client_of(url, password_file, app.egress) as client:
             await push(client)
     assert tokens.authorizations == [None]
 
@@ -166,7 +182,11 @@ async def test_basic_credentials_are_sent_after_a_challenge_and_wrong_ones_fail_
 async def two_hosts(password_file: Path) -> AsyncIterator[tuple[Faults, Faults, str, RegistryClient, Descriptor]]:
     """A registry that wants basic credentials, and a second host that records what it is sent."""
     own, other = Faults(LocalRegistry()), Faults(LocalRegistry())
-    async with serving(own) as url, serving(other) as other_url, client_of(url, password_file) as client:
+    async with (
+        serving(own) as url,
+        serving(other) as other_url,
+        client_of(url, password_file, allowing(other_url)) as client,
+    ):
         own.on("HEAD", "blobs", Answer(401, {"www-authenticate": 'Basic realm="a"'}))
         image = await push(client)
         yield own, other, other_url, client, image

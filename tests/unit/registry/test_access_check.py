@@ -117,14 +117,14 @@ async def test_a_registry_that_does_not_answer_ends_the_question(pair: Pair, mon
 
 async def test_credentials_that_are_not_accepted_and_those_that_are_missing_are_told(tmp_path: Path) -> None:
     (tmp_path / "wrong").write_text("wrong")
-    async with guarded(TokenService({"mover": "right"})) as (url, _, _):
+    async with guarded(TokenService({"mover": "right"})) as (url, app, _):
         settings = {
             name: RegistrySettings.model_validate(
                 {"url": url, "username": "mover", "password": f"file:{tmp_path / name}"}
             )
             for name in ("wrong", "missing")
         }
-        async with Registries(settings) as registries:
+        async with Registries(settings, egress=app.egress) as registries:
             missing, wrong = await check_access(registries, [], [], settings)
     assert (wrong.read, wrong.detail.partition(":")[0]) == (False, "unauthorised")
     assert (missing.read, missing.detail.partition(":")[0]) == (False, "misconfigured")
@@ -133,9 +133,9 @@ async def test_credentials_that_are_not_accepted_and_those_that_are_missing_are_
 async def test_a_source_is_asked_with_the_scope_to_pull_and_a_target_with_that_to_push(tmp_path: Path) -> None:
     (tmp_path / "right").write_text("right")
     tokens = TokenService({"mover": "right"})
-    async with guarded(tokens) as (url, _, _):
+    async with guarded(tokens) as (url, app, _):
         one = RegistrySettings(url=url, username="mover", password=f"file:{tmp_path / 'right'}")
-        async with Registries({"one": one}) as registries:
+        async with Registries({"one": one}, egress=app.egress) as registries:
             sources, targets = [SourcePattern.parse("one/dev/app")], [Repository.parse("one/qa/app")]
             assert all(access.is_fine for access in await check_access(registries, sources, targets))
     assert tokens.asked[:3] == [[], ["repository:dev/app:pull"], ["repository:qa/app:pull,push"]]

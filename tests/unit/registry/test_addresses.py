@@ -39,32 +39,10 @@ NO_ADDRESS = [
     "/" + "x" * 70_000,
 ]
 
-NOT_FOR_US = [
-    "http://127.0.0.1/",
-    "http://localhost/",
-    "http://LOCALHOST./",
-    "http://[::1]/",
-    "http://[::ffff:127.0.0.1]/",
-    "http://[64:ff9b::7f00:1]/",
-    "http://[2002:7f00:1::]/",
-    "http://0.0.0.0/",
-    "http://169.254.169.254/latest/meta-data/",
-    "http://[::ffff:169.254.169.254]/",
-    "http://[fd00:ec2::254]/",
-    "http://[fe80::1]/",
-    "http://[fe80::1%25eth0]/",
-]
-
 
 @pytest.mark.parametrize("text", NO_ADDRESS)
 def test_what_is_no_address_is_a_protocol_error(text: str) -> None:
     with pytest.raises(ProtocolError):
-        address_at(PLAIN, text, "read")
-
-
-@pytest.mark.parametrize("text", NOT_FOR_US)
-def test_a_server_elsewhere_does_not_lead_us_to_this_machine_or_to_a_clouds_credentials(text: str) -> None:
-    with pytest.raises(RedirectRefusedError):
         address_at(PLAIN, text, "read")
 
 

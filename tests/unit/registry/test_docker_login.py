@@ -155,13 +155,13 @@ async def test_a_login_that_cannot_be_read_is_a_clear_error(docker: Path, conten
 
 async def test_a_registry_is_used_with_what_docker_has_for_it(docker: Path) -> None:
     tokens = TokenService({"mover": CANARY})
-    async with guarded(tokens) as (url, _, _):
+    async with guarded(tokens) as (url, app, _):
         settings = {"one": RegistrySettings(url=url, credentials="docker")}
         configure(docker, auths={url.removeprefix("http://"): {"auth": AUTH}})
-        async with Registries(settings) as registries:
+        async with Registries(settings, egress=app.egress) as registries:
             await push_image(registries("one"), "team/app", "1.0", [b"layer"])
         configure(docker)
-        async with Registries(settings) as registries:
+        async with Registries(settings, egress=app.egress) as registries:
             with pytest.raises(UnauthorisedError):
                 await registries("one").resolve("team/app", "1.0")
 

@@ -24,7 +24,8 @@ from tests.support.faults import Answer, Break, Faults
 from tests.support.tokens import TokenService
 from tests.unit.registry.test_access import CANARY, Guarded, client_of, guarded
 from towline import limits
-from towline.net.http import open_http
+from towline.net.egress.guard import Egress
+from towline.net.http import open_http, open_transport
 from towline.registry import Registries, RegistryClient, push_image
 from towline.registry.auth import Authority
 from towline.registry.blobs import digest_of
@@ -82,6 +83,10 @@ class OAuth:
         await response(scope, receive, send)
 
 
+def asking(realm: str) -> httpx.AsyncClient:
+    return open_http(open_transport(Egress().with_server(realm)))
+
+
 @asynccontextmanager
 async def azure(tmp_path: Path, token: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[OAuth, Registries]]:
     """Yield a registry whose docker login is an identity token, and its token service."""
@@ -94,7 +99,8 @@ async def azure(tmp_path: Path, token: str, monkeypatch: pytest.MonkeyPatch) -> 
             auth = base64.b64encode(b"00000000-0000-0000-0000-000000000000:").decode()
             login = {"auth": auth, "identitytoken": token}
             (tmp_path / "config.json").write_text(json.dumps({"auths": {url.removeprefix("http://"): login}}))
-            async with Registries({"one": RegistrySettings(url=url, credentials="docker")}) as registries:
+            settings = {"one": RegistrySettings(url=url, credentials="docker")}
+            async with Registries(settings, egress=guard.egress) as registries:
                 yield service, registries
 
 
@@ -133,7 +139,7 @@ async def test_an_identity_token_is_no_password_of_a_registry_that_wants_one() -
     async def login() -> Login:
         return Login("00000000-0000-0000-0000-000000000000", CANARY, is_identity_token=True)
 
-    async with open_http() as http:
+    async with asking("http://127.0.0.1:1") as http:
         authority = Authority(http, httpx.URL("https://registry.example"), login)
         with pytest.raises(UnauthorisedError):
             await authority.answer([Challenge("basic", {"realm": "a"})], SCOPES, refused=None)
@@ -145,7 +151,7 @@ async def test_an_identity_token_does_not_go_to_another_site() -> None:
     async def login() -> Login:
         return Login("", CANARY, is_identity_token=True)
 
-    async with serving(service) as realm, open_http() as http:
+    async with serving(service) as realm, asking(realm) as http:
         authority = Authority(http, httpx.URL("http://localhost:5000"), login)
         with pytest.raises(UnauthorisedError):
             await authority.answer([Challenge("bearer", {"realm": f"{realm}/token"})], SCOPES, refused=None)
@@ -180,7 +186,7 @@ async def test_a_token_is_renewed_before_its_end_by_our_own_clock(
     async def anonymous() -> None:
         return None
 
-    async with serving(tokens) as realm, open_http() as http:
+    async with serving(tokens) as realm, asking(realm) as http:
         authority = Authority(http, httpx.URL("http://127.0.0.1:5000"), anonymous)
         await authority.answer([Challenge("bearer", {"realm": f"{realm}/token"})], SCOPES, refused=None)
         now += later
@@ -198,7 +204,7 @@ async def test_a_token_belongs_to_its_realm_service_scopes_and_login() -> None:
     def challenge(service: str, path: str = "token") -> list[Challenge]:
         return [Challenge("bearer", {"realm": f"{realm}/{path}", "service": service})]
 
-    async with serving(tokens) as realm, open_http() as http:
+    async with serving(tokens) as realm, asking(realm) as http:
         authority = Authority(http, httpx.URL("http://127.0.0.1:5000"), login)
         first = await authority.answer(challenge("a"), SCOPES, refused=None)
         others = [
@@ -217,7 +223,7 @@ async def test_a_token_belongs_to_its_realm_service_scopes_and_login() -> None:
 
 async def test_without_credentials_a_token_is_asked_for_anonymously() -> None:
     tokens = TokenService()
-    async with guarded(tokens) as (url, _, _), client_of(url) as client:
+    async with guarded(tokens) as (url, app, _), client_of(url, None, app.egress) as client:
         await push(client)
     assert tokens.authorizations == [None]
 
@@ -226,7 +232,7 @@ async def test_a_token_that_grants_less_than_was_asked_is_renewed_once_and_then_
     password_file: Path,
 ) -> None:
     tokens = TokenService({"mover": CANARY})
-    async with guarded(tokens) as (url, app, faults), client_of(url, password_file) as client:
+    async with guarded(tokens) as (url, app, faults), client_of(url, password_file, app.egress) as client:
         image = await push(client)
         asked, seen = len(tokens.asked), len(faults.requests)
         app.refuse_all = True
@@ -252,7 +258,7 @@ class Ending:
 
 async def test_a_token_that_ends_amid_a_blob_is_renewed_for_the_rest(password_file: Path) -> None:
     tokens = TokenService({"mover": CANARY})
-    async with guarded(tokens) as (url, app, faults), client_of(url, password_file) as client:
+    async with guarded(tokens) as (url, app, faults), client_of(url, password_file, app.egress) as client:
         await push(client)
         await read(client)
         faults.on("GET", BLOB.digest, Ending(lambda: app.revoked.update(tokens.given)))
@@ -265,7 +271,7 @@ async def test_a_token_that_ends_before_an_upload_is_renewed_and_the_whole_blob_
     password_file: Path,
 ) -> None:
     tokens = TokenService({"mover": CANARY})
-    async with guarded(tokens) as (url, app, faults), client_of(url, password_file) as client:
+    async with guarded(tokens) as (url, app, faults), client_of(url, password_file, app.egress) as client:
         upload = await client.start_upload("team/app")
         app.revoked.update(tokens.given)
         opened = []
@@ -306,7 +312,7 @@ async def test_a_token_answer_that_is_none_is_a_clear_error(
     service.on("GET", "/token", answer, times=1000)
     async with serving(service) as realm:
         guard = Guarded(LocalRegistry(), lambda: f"{realm}/token", TokenService())
-        async with serving(guard) as url, client_of(url, password_file) as client:
+        async with serving(guard) as url, client_of(url, password_file, guard.egress) as client:
             with pytest.raises(RegistryError) as caught:
                 await client.resolve("team/app", "1.0")
     assert (caught.value.cause, caught.value.retryable) == (cause, retryable)
@@ -318,7 +324,7 @@ async def test_a_token_service_that_cannot_be_reached_is_a_failure_that_may_pass
     service.on("GET", "/token", Break(), times=1000)
     async with serving(service) as realm:
         guard = Guarded(LocalRegistry(), lambda: f"{realm}/token", TokenService())
-        async with serving(guard) as url, client_of(url, password_file) as client:
+        async with serving(guard) as url, client_of(url, password_file, guard.egress) as client:
             with pytest.raises(RegistryError) as caught:
                 await client.resolve("team/app", "1.0")
     assert (caught.value.cause, caught.value.retryable) == ("unreachable", True)

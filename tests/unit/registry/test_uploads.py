@@ -6,8 +6,9 @@ import pytest
 
 from streams.local_registry import LocalRegistry
 from streams.serving import serving
+from tests.support.egress import allowing
 from tests.support.faults import Alter, Answer, Answered, Break, Faults
-from tests.support.pairs import Pair
+from tests.support.pairs import Pair, pair_of_registries
 from tests.unit.registry.copying import BLOB, UPLOAD, completed, errors, failed
 from towline import limits
 from towline.registry.blobs import digest_of
@@ -60,11 +61,11 @@ async def test_sessions_that_are_lost_again_and_again_end_the_transfer(pair: Pai
     assert pair.target_faults.count("PUT", UPLOAD) <= 2 * blobs * limits.transfer_attempt_count
 
 
-async def test_a_session_at_another_host_that_is_lost_is_opened_anew(pair: Pair) -> None:
-    image = await pair.push(b"the layer")
+async def test_a_session_at_another_host_that_is_lost_is_opened_anew() -> None:
     elsewhere = Faults(LocalRegistry())
     elsewhere.on("PUT", "/put", Answer(404), times=1000)
-    async with serving(elsewhere) as url:
+    async with serving(elsewhere) as url, pair_of_registries(egress=allowing(url)) as pair:
+        image = await pair.push(b"the layer")
 
         def relocated(answered: Answered) -> Answered:
             return replace(answered, headers={**answered.headers, "location": f"{url}/put?state=a%2Fb"})
@@ -73,8 +74,6 @@ async def test_a_session_at_another_host_that_is_lost_is_opened_anew(pair: Pair)
         await completed(pair, image)
     assert [it.query.partition("&")[0] for it in elsewhere.matching("PUT", "/put")] == ["state=a%2Fb"]
     assert all("authorization" not in it.headers for it in elsewhere.requests)
-    # The one whose address was lost in this test; a registry forgets it by itself.
-    pair.target.store.uploads.clear()
 
 
 async def test_what_the_source_does_not_have_is_not_taken_for_a_lost_session(pair: Pair) -> None:
