@@ -20,6 +20,8 @@ def address_at(here: httpx.URL, text: str, what: str, *, status: int | None = No
     """
     try:
         target = here.join(text)
+        if (target.scheme, target.netloc, target.userinfo) == (here.scheme, here.netloc, b""):
+            return target  # Where we are already, as nearly every upload is.
         parse_host(target.host)
     except (httpx.InvalidURL, ValueError):
         raise ProtocolError(f"{what}: no usable address", url=str(here), status=status) from None
