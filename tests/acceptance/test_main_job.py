@@ -125,7 +125,7 @@ async def test_the_audit_trail_leads_from_the_push_to_the_outcome(stage: Stage) 
     entries = json.loads(out)["trail"]
     kinds = [entry["type"] for entry in entries]
     # The index is pushed last; its children are pushed under tags of their own.
-    assert kinds == ["image.pushed", "decision.made", "image.copy", "transfer.completed"]
+    assert kinds == ["image.pushed", "decision.made", "image.copy", "transfer.started", "transfer.completed"]
     for cause, effect in pairwise(entries):
         assert effect["caused_by"] == cause["id"]
 
