@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from aiohttp.resolver import ThreadedResolver
 from starlette.types import Receive, Scope, Send
 
 from schemas.descriptors import Descriptor
@@ -18,6 +19,7 @@ from tests.support.faults import Alter, Answer, Answered, Faults
 from tests.support.internet import Internet
 from towline import limits
 from towline.net.egress.client import GuardedClient, NoReplyError, RedirectNotFollowedError, ReplyTooLargeError
+from towline.net.egress.dialling import VettingResolver
 from towline.net.egress.errors import EgressRefusedError
 from towline.net.egress.guard import Egress
 from towline.net.http import open_http, open_transport
@@ -84,6 +86,12 @@ async def test_of_several_addresses_only_public_ones_are_dialled(internet: Inter
     assert PUBLIC in internet.dialled
 
 
+async def test_a_lookup_gives_nothing_that_must_not_be_dialled(internet: Internet) -> None:
+    internet.names["a.example"] = [["127.0.0.1", PUBLIC, "::1", INSIDE]]
+    found = await VettingResolver(Egress()).resolve("a.example", 443)
+    assert [result["host"] for result in found] == [PUBLIC]
+
+
 async def test_a_name_that_leads_to_nothing_that_may_be_asked_is_refused_with_what_to_set(internet: Internet) -> None:
     internet.names["a.example"] = [[INSIDE, "::1"]]
     async with GuardedClient(Egress()) as client:
@@ -92,6 +100,17 @@ async def test_a_name_that_leads_to_nothing_that_may_be_asked_is_refused_with_wh
     said = str(caught.value)
     assert all(word in said for word in ("a.example:443", f"{INSIDE} (private)", "::1 (loopback)", "egress.allow"))
     assert "canary" not in said
+    assert internet.dialled == []
+
+
+async def test_what_comes_past_the_lookup_is_judged_again_before_it_is_dialled(
+    internet: Internet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(VettingResolver, "resolve", ThreadedResolver.resolve)
+    internet.names["a.example"] = [[INSIDE]]
+    async with GuardedClient(Egress()) as client:
+        with pytest.raises(EgressRefusedError, match="private"):
+            await client.send("GET", "http://a.example/")
     assert internet.dialled == []
 
 
