@@ -126,7 +126,8 @@ async def test_the_audit_trail_leads_from_the_push_to_the_outcome(stage: Stage) 
     kinds = [entry["type"] for entry in entries]
     # The index is pushed last; its children are pushed under tags of their own.
     assert kinds == ["image.pushed", "decision.made", "image.copy", "transfer.started", "transfer.completed"]
-    for cause, effect in pairwise(entries):
+    # What a transfer tells on its way leads to nothing.
+    for cause, effect in pairwise(entry for entry in entries if entry["type"] != "transfer.started"):
         assert effect["caused_by"] == cause["id"]
 
 
