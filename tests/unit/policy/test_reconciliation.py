@@ -4,7 +4,7 @@ import pytest
 
 from schemas.canonical import canonical_bytes, content_id, sha256_hex
 from schemas.envelope import Envelope
-from schemas.events import PollCompleted
+from schemas.events import LISTED_MAX, PollCompleted
 from schemas.references import Frozen, Reference, Repository
 from tests.support.builders import arrived, at, deleted, digest, policy, proposed, published, pushed, ticked
 from tests.support.facts import inspected, listed, observed, poll_completed, poll_failed
@@ -241,6 +241,10 @@ def test_a_known_tag_in_the_range_of_a_page_that_does_not_list_it_is_gone(
     assert "".join(tag for tag in "abc" if digest_of(partition, f"{DEV}:{tag}")) == left
     assert partition.step is not None
     assert partition.step.news == (None if left == "abc" else "missed")
+
+
+def test_a_page_lists_as_many_tags_as_one_event_may_make_the_evaluator_judge() -> None:
+    assert limits.judged_tag_count == LISTED_MAX
 
 
 def test_a_tag_that_was_updated_since_the_listing_is_not_gone() -> None:
