@@ -71,7 +71,9 @@ class Egress:
             raise EgressRefusedError("no request is sent to an address other than HTTP's")
         if is_told_who:
             raise EgressRefusedError("no request is sent to an address with user information")
-        if not self._is_named(host, port) and port not in self.ports:
+        if self._is_named(host, port):
+            return url
+        if port not in self.ports:
             raise EgressRefusedError(
                 f"no request is sent to port {port} of {host}: it is none of {sorted(self.ports)}; "
                 f"allow it by {_spelled(host, port)} in egress.allow, or by {port} in egress.ports"

@@ -1,6 +1,7 @@
 """What may stand for a host in an address: an IP address in its usual spelling, or a name."""
 
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
@@ -12,6 +13,8 @@ Address = IPv4Address | IPv6Address
 Host = str | Address
 
 
+# Every request has a host, mostly the same one, and to find out what it is costs more than the rest of its judgement.
+@lru_cache(maxsize=1024)
 def parse_host(text: str) -> Host:
     """Return the host that ``text`` is, without brackets: an address, or a name in lower case without a last dot.
 
