@@ -13,6 +13,7 @@ from tests.support.builders import arrived, at, deleted, digest, envelope, polic
 from tests.support.facts import listed, poll_completed, requested, scanned
 from tests.unit.policy.playing import DEV, QA, TAG, Partition
 from towline import limits
+from towline.policy.state.brought import count_vanished
 from towline.policy.state.repositories import contents
 from towline.policy.state.tags import TagState
 
@@ -300,3 +301,20 @@ def test_nothing_is_left_of_what_was_removed() -> None:
     assert len(partition.poll()) == 4
     kinds = {key.partition(" ")[0] for key in partition.state.values}
     assert not kinds & {"brought", "tallies", "vanished", "rounds"}
+
+
+def test_a_poll_that_settles_nothing_new_goes_through_nothing() -> None:
+    partition = mirrored(MIRROR)
+    partition.take(*(deleted(name, time=at(60)) for name in NAMES[:3]))
+    assert len(partition.poll()) == 3
+    assert partition.poll() == []
+    assert partition.step is not None
+    assert [change.key for change in partition.step.changes] == [f"polled {DEV}"]
+
+
+def test_a_tag_that_comes_and_goes_waits_once() -> None:
+    partition = mirrored(MIRROR)
+    for number in range(3):
+        partition.take(deleted(NAMES[0], key=f"gone {number}", time=at(60 + number)))
+        partition.take(pushed(NAMES[0], "back", key=f"back {number}", time=at(60 + number)))
+    assert count_vanished(partition.state, Repository.parse(DEV)) == 1

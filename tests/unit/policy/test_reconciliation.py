@@ -126,6 +126,12 @@ def test_one_tick_has_a_bounded_number_asked_and_those_who_wait_longest_first(mo
     partition = Partition(proposed(*policies), published(*policies))
     found = [[source for source, _ in sources(partition, ticked(n))] for n in (1, 2, 3, 4)]
     assert found == [names[:2], names[2:4], names[4:], []]
+    monkeypatch.setattr(limits, "asked_source_count", 3)
+    later = [[source for source, _ in sources(partition, ticked(6 * 3600 + n))] for n in (2, 3, 9)]
+    assert later == [names[:3], names[3:], []]
+    monkeypatch.setattr(limits, "asked_source_count", 2)
+    assert [source for source, _ in sources(partition, ticked(30 * 3600))] == names[:2]
+    assert [source for source, _ in sources(partition, ticked(60 * 3600))] == names[2:4]
 
 
 # -- The comparison
