@@ -36,8 +36,9 @@ quick: $(STAMP) ## the tests that need no broker and no registry (under a minute
 	@$(BIN)/python -m pytest --numprocesses auto tests/unit tests/property tests/contract -m "not kafka and not distribution"
 
 .PHONY: test
-test: check parts ## everything, on Apache Kafka and CNCF distribution
-	@$(BIN)/python -m pytest tests
+test: check parts ## everything, on Apache Kafka and real registries
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile tests -m "not kafka and not chaos"
+	@$(BIN)/python -m pytest tests -m "kafka or chaos"
 
 .PHONY: check
 check: $(STAMP) ## formatting, lint, types, import rules

@@ -17,7 +17,7 @@ from towline.registry.parallel import each
 
 #: How long giving up an upload session may take. Registries forget sessions by themselves, so it is a courtesy that
 #: must not hold up a shutdown.
-CANCEL_SECONDS: Final = 5.0
+CANCEL_SECONDS: Final = 10.0
 
 
 Fate = Literal["copied", "mounted", "skipped"]
