@@ -101,8 +101,8 @@ VERSIONS: Final[Mapping[str, int]] = dict.fromkeys(TYPES, 1) | {
     "poll.completed": 2,
     "repository.poll": 2,
     "image.copy": 2,
-    "transfer.completed": 2,
-    "transfer.skipped": 2,
+    "transfer.completed": 3,
+    "transfer.skipped": 3,
     "transfer.failed": 2,
     "promotion.requested": 2,
 }
@@ -120,7 +120,9 @@ UPCASTS: Final[Mapping[tuple[str, int], Upcast]] = {
     ("decision.made", 2): unchanged,
     ("image.copy", 1): with_options,
     ("transfer.completed", 1): unchanged,
+    ("transfer.completed", 2): unchanged,
     ("transfer.skipped", 1): unchanged,
+    ("transfer.skipped", 2): unchanged,
     ("transfer.failed", 1): unchanged,
     ("promotion.requested", 1): unchanged,
 }

@@ -18,7 +18,7 @@ from schemas.facts import (
     VulnerabilityOverridden,
 )
 from schemas.instants import Instant
-from schemas.outcomes import Outcome, Report
+from schemas.outcomes import Arrived, Outcome, Report
 from schemas.patterns import SourcePattern
 from schemas.policies import CopyOptions, PolicyName, PolicySet
 from schemas.references import Actor, Count, Digest, Frozen, MediaType, Reference, Repository, Tag
@@ -113,8 +113,8 @@ class ClockTicked(Frozen):
     now: Instant
 
 
-class TransferCompleted(Outcome):
-    """The target tag now has the commanded digest, and everything under it is there."""
+class TransferCompleted(Arrived):
+    """The target tag now has the commanded digest, or the index of the wanted platforms, with everything under it."""
 
     bytes_copied: Count
     blobs_copied: Count
@@ -122,8 +122,8 @@ class TransferCompleted(Outcome):
     blobs_skipped: Count
 
 
-class TransferSkipped(Outcome):
-    """Nothing was to be done: the target tag had the commanded digest already, or is a later command's to write."""
+class TransferSkipped(Arrived):
+    """Nothing was to be done: the target tag had what was commanded already, or is a later command's to write."""
 
     #: Why, for people; None when the target had it already.
     reason: str | None = None

@@ -54,6 +54,7 @@ _DEV: Final = Reference.parse("local/dev/website:1.0-stable")
 _QA: Final = Reference.parse("local/qa/website:1.0-stable")
 _DIGEST: Final = f"sha256:{sha256_hex(b'a manifest')}"
 _OLDER_DIGEST: Final = f"sha256:{sha256_hex(b'an older manifest')}"
+_REDUCED_DIGEST: Final = f"sha256:{sha256_hex(b'an index of fewer platforms')}"
 _POLICY: Final = "website-to-qa"
 _EVENT_ID: Final = content_id("example", "push")
 _PROPOSAL_ID: Final = content_id("example", "proposal")
@@ -296,7 +297,11 @@ EXAMPLES: Final[Mapping[str, Envelope[Frozen]]] = {
             "towline/transferrer",
             _QA,
         ),
-        _envelope(TransferSkipped(**_OUTCOME, previous_digest=_DIGEST), "towline/transferrer", _QA),
+        _envelope(
+            TransferSkipped(**_OUTCOME, previous_digest=_REDUCED_DIGEST, reduced_digest=_REDUCED_DIGEST),
+            "towline/transferrer",
+            _QA,
+        ),
         _envelope(
             TransferFailed(
                 **_OUTCOME,

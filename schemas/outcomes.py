@@ -23,3 +23,16 @@ class Outcome(Report):
 
     #: What the target tag pointed to before, if it was there.
     previous_digest: Digest | None = None
+
+
+class Arrived(Outcome):
+    """How a command to copy ended that did not fail."""
+
+    #: What the target tag has instead of the commanded digest: the index of the wanted platforms only, for a registry
+    #: that takes no index without all that it names. Signatures of the whole index do not fit it, and stay behind.
+    reduced_digest: Digest | None = None
+
+    @property
+    def arrived_digest(self) -> str:
+        """What the target tag has."""
+        return self.reduced_digest or self.digest

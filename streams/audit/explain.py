@@ -20,6 +20,7 @@ from schemas.events import (
 from schemas.outcomes import Outcome
 from schemas.references import Reference
 from streams.audit.trail import Story, decision_of, is_deletion, read_story
+from streams.audit.wording import REDUCED
 from streams.history import Recorded
 from streams.log import EventLog
 from towline.policy.arrival import arrival_of
@@ -117,7 +118,8 @@ def _arrival(item: Recorded) -> tuple[str | None, str]:
             return data.digest, f"pushed{f' by {data.actor}' if data.actor else ''} at {item.envelope.time}"
         case TransferCompleted() | TransferSkipped() as data:
             mover = "hand" if data.policy == MANUAL else f"policy {data.policy}"
-            return data.digest, f"by {mover} from {data.source} at {item.envelope.time}"
+            part = "" if data.reduced_digest is None else f", {REDUCED.format(digest=data.digest)}"
+            return data.arrived_digest, f"by {mover} from {data.source} at {item.envelope.time}{part}"
         case ImageObserved() as data:
             return data.digest, f"found by a poll at {item.envelope.time}"
         case ImageDeleted():

@@ -77,7 +77,8 @@ async def read_story(log: EventLog, reference: Reference) -> Story:
 
 def _facts(events: list[Recorded], arrivals: list[Recorded], repository: Repository) -> list[Recorded]:
     """Return the facts about the digests that a tag had, about their platforms, and about the whole repository."""
-    digests: set[str | None] = {getattr(item.envelope.data, "digest", None) for item in arrivals}
+    members = ("digest", "reduced_digest")
+    digests: set[str | None] = {getattr(item.envelope.data, member, None) for item in arrivals for member in members}
     about = [item for item in events if is_fact(item) and getattr(item.envelope.data, "repository", None) == repository]
     for item in about:
         if isinstance(item.envelope.data, ImageInspected) and item.envelope.data.digest in digests:

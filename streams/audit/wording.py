@@ -32,8 +32,12 @@ from schemas.facts import (
     SignatureVerified,
     VulnerabilityOverridden,
 )
+from schemas.outcomes import Arrived
 from schemas.references import Actor, Frozen
 from streams.history import Recorded
+
+#: Of a target tag that does not have the commanded ``digest``.
+REDUCED: Final = "the index of the wanted platforms only: what signs or describes the whole {digest} stayed behind"
 
 Said = tuple[str | None, str]
 """The id of the record that led to it, or None, and the line."""
@@ -84,7 +88,17 @@ def _decided(_: Envelope[Frozen], data: Decision) -> Said:
 
 def _completed(_: Envelope[Frozen], data: TransferCompleted) -> Said:
     copied = f"{data.blobs_copied} blobs copied, {data.blobs_mounted} mounted, {data.blobs_skipped} there already"
-    return data.command_id, f"{data.target} -> {data.digest} ({copied})"
+    return data.command_id, f"{data.target} -> {data.arrived_digest} ({copied}){_reduced(data)}"
+
+
+def _skipped(_: Envelope[Frozen], data: TransferSkipped) -> Said:
+    return data.command_id, data.reason or f"{data.target} has {data.arrived_digest} already{_reduced(data)}"
+
+
+def _reduced(data: Arrived) -> str:
+    if data.reduced_digest is None:
+        return ""
+    return f", {REDUCED.format(digest=data.digest)}"
 
 
 def _is_compared(data: ImageObserved | TagsListed) -> bool:
@@ -130,7 +144,7 @@ _RECORDS: Final[Mapping[type[Frozen], Callable[[Envelope[Frozen], Any], Said]]] 
     RemoveTag: lambda _, data: (data.decision_id, f"remove {data.target} if it has {data.digest}"),
     TransferStarted: lambda _, data: (data.command_id, f"copying to {data.target}{_size(data)}"),
     TransferCompleted: _completed,
-    TransferSkipped: lambda _, data: (data.command_id, data.reason or f"{data.target} has {data.digest} already"),
+    TransferSkipped: _skipped,
     TransferFailed: lambda _, data: (data.command_id, f"{data.target} unchanged: {data.cause}: {data.detail}"),
     TagRemoved: lambda _, data: (data.command_id, f"{data.target} removed, it had {data.previous_digest}"),
     RemovalSkipped: lambda _, data: (data.command_id, f"{data.target} not removed: {data.reason}"),

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from streams.audit.wording import REDUCED
 from streams.cli.inputs import AsJson, actor, repository
 from streams.cli.output import FINDING, MISUSE, note, print_json, print_table, run, say
 from streams.facts import Teller
@@ -120,6 +121,7 @@ def _lines(story: TransferStory) -> list[tuple[str, Any]]:
         ("progress", _progress(transfer)),
         ("ended", transfer.ended_at),
         ("target had", transfer.previous_digest),
+        ("target has", _reduced(transfer)),
         ("copied", _copied(transfer)),
         ("cause", transfer.cause),
         ("detail", transfer.detail),
@@ -128,6 +130,12 @@ def _lines(story: TransferStory) -> list[tuple[str, Any]]:
         ("retried by", None if story.retry is None else _cause(story.retry)),
         ("retried as", story.retried_as),
     ]
+
+
+def _reduced(transfer: Transfer) -> str | None:
+    if transfer.reduced_digest is None:
+        return None
+    return f"{transfer.reduced_digest}, {REDUCED.format(digest=transfer.digest)}"
 
 
 def _cause(cause: Cause | None) -> str:

@@ -13,7 +13,7 @@ from schemas.events import (
     TransferFailed,
     TransferSkipped,
 )
-from schemas.outcomes import Outcome
+from schemas.outcomes import Arrived, Outcome
 from streams.transfers.reports import Reported
 
 Ended = Literal["completed", "skipped", "failed"]
@@ -43,6 +43,9 @@ class Transfer:
     decision_id: str
     #: What the target tag had before.
     previous_digest: str | None
+    #: What the target tag has instead of ``digest``: the index of the wanted platforms only. Signatures and other
+    #: referrers of the whole index stayed behind.
+    reduced_digest: str | None = None
     #: Why it failed, or was skipped.
     cause: str | None = None
     detail: str | None = None
@@ -111,6 +114,8 @@ def _with_report(transfer: Transfer, running: Reported) -> Transfer:
 
 
 def _with_end(transfer: Transfer, outcome: Outcome | None) -> Transfer:
+    if isinstance(outcome, Arrived):
+        transfer = replace(transfer, reduced_digest=outcome.reduced_digest)
     match outcome:
         case TransferFailed() | RemovalFailed():
             return replace(

@@ -46,7 +46,7 @@ def arrival_of(event: Envelope[Frozen]) -> Arrival | None:
         case TransferSkipped(superseded_by=str()):
             return None
         case TransferCompleted() | TransferSkipped() as data:
-            return Arrival(data.target, data.digest, data.hops, data.pushed_by)
+            return Arrival(data.target, data.arrived_digest, data.hops, data.pushed_by)
         case _:
             return None
 

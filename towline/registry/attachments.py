@@ -112,7 +112,7 @@ class AttachmentCopier:
         manifests = list(attachments.manifests.values())
         if not manifests:
             return
-        listed = await self._content.copy(manifests, fates)
+        listed = (await self._content.copy(manifests, fates)).listed
         for subject, referrers in attachments.referrers.items():
             if unlisted := [entry for entry in referrers if entry["digest"] not in listed]:
                 await self._list(subject, unlisted)

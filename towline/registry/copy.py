@@ -1,7 +1,7 @@
 """The copy engine: makes a target tag point to a digest, with everything under it, content before name."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from schemas.commands import CopyImage
 from towline.failpoints import Failpoints
@@ -10,12 +10,14 @@ from towline.registry.blobcopy import BlobCopier
 from towline.registry.client import RegistryClient
 from towline.registry.closure import Selection, read_closure
 from towline.registry.content import ContentCopier
+from towline.registry.errors import SourceGoneError
 from towline.registry.flights import Flights
 from towline.registry.gates import Gates
 from towline.registry.known import KnownBlobs
 from towline.registry.latecomers import find_latecomers
 from towline.registry.manifests import Manifest
 from towline.registry.progress import CopyProgress, CopyReport
+from towline.registry.reduction import reduce_closure
 from towline.registry.targettag import TargetTag
 
 
@@ -40,7 +42,8 @@ class CopyEngine:
     async def copy(self, command: CopyImage, progress: CopyProgress | None = None) -> CopyReport:
         """Carry out a command. It can be repeated at any time: what is there already is not copied again.
 
-        A target tag that has the commanded digest already is taken as done. What came to belong to the image since is
+        A target tag that has the commanded digest already is taken as done, and so is one that has the index of the
+        wanted platforms only, as a registry gets it that takes no other. What came to belong to the image since is
         brought, if the command wants that; when there is nothing of it the copy is skipped. On failure and on
         cancellation the target tag keeps what it had, unless the failure came after its writing, and open upload
         sessions are given up.
@@ -72,27 +75,49 @@ class _Copy:
         self._target = engine.client(command.target.repository.registry)
         self._tag = TargetTag(self._target, command, progress, engine.sleep)
         self._selection = Selection(command.options.platforms, attestations=command.options.referrers)
+        self._is_within = command.source.repository == command.target.repository
+        self._closure: list[Manifest] = []
+        #: What the target tag has instead of the commanded digest.
+        self._reduced: str | None = None
 
     async def run(self) -> CopyReport:
         present = await self._tag.look()
         await self._engine.hit("transfer.authorised")
-        if present == self._command.digest:
+        if await self._has_arrived(present):
             # An earlier attempt may have moved the tag without living to see it; then this is its completion.
             is_done = self._progress.tag_sent or await self._bring_latecomers()
-            return self._progress.report(skipped=not is_done)
-        source = self._command.source.repository
-        closure = await read_closure(self._source, source.name, self._command.digest, self._selection)
+            return self._progress.report(skipped=not is_done, reduced_digest=self._reduced)
+        self._tag.check_free(present)
+        closure = await self._read()
         self._progress.begin(closure)
-        if source == self._command.target.repository:
+        if self._is_within:
             await self._name(closure[-1])
         else:
             await self._copy_content(closure)
         await self._tag.verify()
         await self._engine.hit("transfer.verified")
-        return self._progress.report(skipped=False)
+        return self._progress.report(skipped=False, reduced_digest=self._reduced)
+
+    async def _has_arrived(self, present: str | None) -> bool:
+        """Tell whether a target tag with this digest has what is commanded."""
+        if present == self._command.digest:
+            return True
+        if present is None or not self._command.options.platforms or self._is_within:
+            return False
+        if present != reduce_closure(await self._read())[-1].digest:
+            return False
+        self._reduced = present
+        return True
+
+    async def _read(self) -> list[Manifest]:
+        if not self._closure:
+            name, digest = self._command.source.repository.name, self._command.digest
+            self._closure = await read_closure(self._source, name, digest, self._selection)
+        return self._closure
 
     async def _name(self, root: Manifest) -> bool:
-        await self._tag.make_way()
+        self._reduced = None if root.digest == self._command.digest else root.digest
+        await self._tag.make_way(root)
         await self._engine.hit("transfer.tag_next")
         listed = await self._tag.move(root)
         await self._engine.hit("transfer.tag_written")
@@ -100,16 +125,18 @@ class _Copy:
 
     async def _bring_latecomers(self) -> bool:
         """Bring what came to belong to the image since it was copied; tell whether there was anything to bring."""
-        source, target = self._command.source.repository, self._command.target.repository
-        if not self._command.options.referrers or source == target:
+        if not self._command.options.referrers or self._is_within:
             return False
+        try:
+            closure = await self._read()
+        except SourceGoneError:
+            return False  # What is gone has no latecomers.
         found = await find_latecomers(
             self._source,
             self._target,
-            origin=source,
-            copied_to=target,
-            digest=self._command.digest,
-            selection=self._selection,
+            origin=self._command.source.repository,
+            copied_to=self._command.target.repository,
+            image=closure if self._reduced is None else _kept(closure, reduce_closure(closure)),
         )
         if not found.manifests:
             return False
@@ -138,14 +165,28 @@ class _Copy:
     async def _copy_content(self, closure: list[Manifest]) -> None:
         content, fates = self._content(), self._progress.blobs
         await content.bring(closure, fates)
-        attachments = Attachments()
-        if self._command.options.referrers:
-            attachments = await read_attachments(self._source, self._command.source.repository.name, closure)
+        attachments = await self._find_attachments(closure)
         if not attachments.manifests:
             await content.write(closure, fates, last=self._name)
             return
-        self._progress.begin([*closure, *attachments.manifests.values()])
         # What belongs to an image comes after it and before its name, so it is written without one first.
-        await content.write(closure, fates)
+        written = (await content.write(closure, fates)).manifests
+        if written[-1].digest != closure[-1].digest:
+            # What belongs to an index that is not there stays behind.
+            attachments = await self._find_attachments(_kept(closure, written))
         await self._copy_attachments(content, attachments)
-        await self._name(closure[-1])
+        await self._name(written[-1])
+
+    async def _find_attachments(self, image: list[Manifest]) -> Attachments:
+        if not self._command.options.referrers:
+            return Attachments()
+        found = await read_attachments(self._source, self._command.source.repository.name, image)
+        if found.manifests:
+            self._progress.begin([*self._closure, *found.manifests.values()])
+        return found
+
+
+def _kept(closure: Sequence[Manifest], written: Sequence[Manifest]) -> list[Manifest]:
+    """Return what of an image was not reduced."""
+    there = {manifest.digest for manifest in written}
+    return [manifest for manifest in closure if manifest.digest in there]

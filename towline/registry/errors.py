@@ -21,7 +21,6 @@
     +- TooLargeError             too-large                          beyond a bound of ours, or the registry's
     +- UnsupportedManifestError  unsupported-manifest               docker schema 1, or no manifest at all
     +- PlatformMissingError      platform-missing                   the index has none of the wanted platforms
-    +- SparseIndexRefusedError   sparse-index-refused               the target wants every platform of an index
     +- RemovalRefusedError       removal-refused                    the registry does not let the tag be removed
     +- DigestSharedError         digest-shared                      something else there needs what the tag points to
     +- NotRemovedError           not-removed            retryable   said to be removed, and still there
@@ -55,7 +54,6 @@ Cause = Literal[
     "too-large",
     "unsupported-manifest",
     "platform-missing",
-    "sparse-index-refused",
     "removal-refused",
     "digest-shared",
     "not-removed",
@@ -211,12 +209,6 @@ class PlatformMissingError(RegistryError):
     """The index has an image for none of the platforms that are wanted."""
 
     cause = "platform-missing"
-
-
-class SparseIndexRefusedError(RegistryError):
-    """The registry takes an index only when it has everything that the index names."""
-
-    cause = "sparse-index-refused"
 
 
 class RemovalRefusedError(RegistryError):

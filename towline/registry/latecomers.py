@@ -1,12 +1,13 @@
 """What came to belong to an image after it was copied: a signature is often made when the image is long there."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from schemas.references import Repository
 from towline.registry.attachments import Attachments, layers_of, read_attachments
 from towline.registry.client import RegistryClient
-from towline.registry.closure import Selection, read_closure
-from towline.registry.errors import NotFoundError, SourceGoneError
+from towline.registry.errors import NotFoundError
+from towline.registry.manifests import Manifest
 from towline.registry.parallel import each
 from towline.registry.referrers import find_attached
 
@@ -19,21 +20,16 @@ async def find_latecomers(
     *,
     origin: Repository,
     copied_to: Repository,
-    digest: str,
-    selection: Selection,
+    image: Sequence[Manifest],
 ) -> Attachments:
     """Return everything that belongs to an image at the source, or nothing when the target has all of it.
 
-    An image that the source has no more has no latecomers. Of the target only that is asked which the source has.
+    ``image`` is what the target has of it. Of the target only that is asked which the source has.
 
     Raises:
         TooLargeError: more, larger or in a longer chain than the bounds.
         RegistryError: a registry failed or refused.
     """
-    try:
-        image = await read_closure(source, origin.name, digest, selection)
-    except SourceGoneError:
-        return Attachments()
     found = await read_attachments(source, origin.name, image)
 
     async def lacks_tag(tag: str) -> bool:

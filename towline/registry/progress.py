@@ -13,6 +13,8 @@ class CopyReport:
 
     previous_digest: str | None
     skipped: bool
+    #: What the target tag has when it is not the commanded digest: the index of the wanted platforms only.
+    reduced_digest: str | None = None
     bytes_copied: int = 0
     blobs_copied: int = 0
     blobs_mounted: int = 0
@@ -55,11 +57,12 @@ class CopyProgress:
         self.extent = extent_of(manifests)
         self.on_begin()
 
-    def report(self, *, skipped: bool) -> CopyReport:
+    def report(self, *, skipped: bool, reduced_digest: str | None = None) -> CopyReport:
         """Return what was done so far, as the end of the copy."""
         return CopyReport(
             previous_digest=self.previous_digest,
             skipped=skipped,
+            reduced_digest=reduced_digest,
             bytes_copied=self.blobs.bytes_copied,
             blobs_copied=self.blobs.count("copied"),
             blobs_mounted=self.blobs.count("mounted"),

@@ -40,22 +40,31 @@ class TargetTag:
         self._progress = progress
         self._sleep = sleep
         self._name = command.target.repository.name
+        #: The digest that the tag is to have: the commanded one, until it turns out that an index is reduced.
+        self._wanted = command.digest
 
     async def look(self) -> str | None:
         """Return the digest that the tag points to now; the first look of a command is its previous digest.
 
         Raises:
-            TargetExistsError: that is another one, and the tag is never to be overwritten.
+            RegistryError: the registry failed or refused.
         """
         present = await self._digest_of(self._command.target.tag)
         if not self._progress.target_read:
             self._progress.previous_digest, self._progress.target_read = present, True
-        if self._command.options.overwrite == "never" and present not in {None, self._command.digest}:
-            raise TargetExistsError(f"{self._command.target} is {present}, and its policy never overwrites")
         return present
 
-    async def make_way(self) -> None:
-        """Look at the tag once more before it is moved, and keep what it points to under another tag if so wanted.
+    def check_free(self, present: str | None) -> None:
+        """Check that the tag may be moved away from a digest.
+
+        Raises:
+            TargetExistsError: it is another one than wanted, and the tag is never to be overwritten.
+        """
+        if self._command.options.overwrite == "never" and present not in {None, self._wanted}:
+            raise TargetExistsError(f"{self._command.target} is {present}, and its policy never overwrites")
+
+    async def make_way(self, root: Manifest) -> None:
+        """Look at the tag once more before it is moved to ``root``, and keep what it has under another if so wanted.
 
         Another writer may have come since the first look, and what is not looked at cannot be kept. There is no way
         to write a tag only if it is unchanged, so a moment remains.
@@ -65,10 +74,12 @@ class TargetTag:
             TagMovedError: the backup was written and somebody else moved it.
             RegistryError: the registry failed or refused.
         """
+        self._wanted = root.digest
         if self._command.options.overwrite == "if-different":
             return
         present = await self.look()
-        if present is None or present == self._command.digest:
+        self.check_free(present)
+        if present is None or present == self._wanted:
             return
         backup = backup_tag(self._command.target.tag, present)
         if await self._digest_of(backup) != present:
@@ -77,7 +88,7 @@ class TargetTag:
             await self._verify(backup, present, before=None)
 
     async def move(self, root: Manifest) -> bool:
-        """Make the tag point to the commanded digest; tell whether the registry lists it under its subject by itself.
+        """Make the tag point to ``root``; tell whether the registry lists that under its subject by itself.
 
         Raises:
             TagImmutableError: the registry does not let it be moved.
@@ -92,13 +103,13 @@ class TargetTag:
             return False
 
     async def verify(self) -> None:
-        """Check that the tag points to the commanded digest.
+        """Check that the tag points to what it was moved to.
 
         Raises:
             TagMovedError: it points to something else.
             NotWrittenError: it does not show within the time that registries on object stores may need.
         """
-        await self._verify(self._command.target.tag, self._command.digest, before=self._progress.previous_digest)
+        await self._verify(self._command.target.tag, self._wanted, before=self._progress.previous_digest)
 
     async def _verify(self, tag: str, digest: str, *, before: str | None) -> None:
         found = await self._digest_of(tag)
@@ -114,8 +125,7 @@ class TargetTag:
             raise TagMovedError(f"{self._command.target.repository}:{tag} was written as {digest} and now is {found}")
 
     async def _digest_of(self, tag: str) -> str | None:
-        wanted = self._command.digest
-        algorithm = wanted.partition(":")[0]
+        algorithm = self._command.digest.partition(":")[0]
         try:
             found = await self._target.resolve(self._name, tag, push=True)
             if found.startswith(f"{algorithm}:"):
@@ -124,4 +134,5 @@ class TargetTag:
             content = (await self._target.get_manifest(self._name, found, push=True)).content
         except NotFoundError:
             return None
-        return wanted if digest_of(content, algorithm) == wanted else found
+        ours = digest_of(content, algorithm)
+        return ours if ours in {self._command.digest, self._wanted} else found

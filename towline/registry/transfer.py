@@ -45,11 +45,14 @@ async def carry_out(
 
 
 def _success(command_id: str, command: CopyImage, report: CopyReport) -> TransferOutcome:
+    members = command.outcome_members(command_id) | {
+        "previous_digest": report.previous_digest,
+        "reduced_digest": report.reduced_digest,
+    }
     if report.skipped:
-        return TransferSkipped(**command.outcome_members(command_id), previous_digest=report.previous_digest)
+        return TransferSkipped(**members)
     return TransferCompleted(
-        **command.outcome_members(command_id),
-        previous_digest=report.previous_digest,
+        **members,
         bytes_copied=report.bytes_copied,
         blobs_copied=report.blobs_copied,
         blobs_mounted=report.blobs_mounted,

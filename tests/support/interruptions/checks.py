@@ -92,11 +92,12 @@ class Checks:
         by_target = {(str(it.target.repository), it.target.tag): (it, ends[key][0]) for key, it in commands.items()}
         for place, target in self._targets.items():
             found, (last, outcome) = self._repositories[place[0]].tags.get(place[1]), by_target[place]
-            assert is_in_order(target.written, [command.digest for command in target.commands])
+            whole = [self._whole(digest, target.commands) for digest in target.written]
+            assert is_in_order(whole, [command.digest for command in target.commands])
             moved = {self._mixed.other} if "target moves" in self._drawn.kinds else set()
             assert found in {target.before, *target.written, *moved}
             if not self._drawn.kinds & _RACED and not isinstance(outcome, TransferFailed):
-                assert found == last.digest, f"{place} does not have what the last command brought there"
+                assert found in self._right(last), f"{place} does not have what the last command brought there"
         self._check_sessions()
         if not any(self._may_be_refused(it) for it in commands.values()) and not self._drawn.collected:
             violations = [*self._pair.source.violations, *self._pair.target.violations]
@@ -111,14 +112,16 @@ class Checks:
             repository = self._repositories[str(command.target.repository)]
             found = repository.tags.get(command.target.tag)
             if isinstance(outcome, TransferFailed):
-                assert outcome.cause in {"target-exists", "sparse-index-refused"}, outcome
+                assert outcome.cause == "target-exists", outcome
                 assert outcome.attempts == 1, outcome
                 assert found == self._targets[str(command.target.repository), command.target.tag].before
-            else:
-                assert found == command.digest
+                continue
+            assert isinstance(outcome, TransferCompleted | TransferSkipped)
+            assert found == outcome.arrived_digest
+            assert found in self._right(command)
             if isinstance(outcome, TransferCompleted):
-                assert self._missing([command]) == []
-            if not isinstance(outcome, TransferFailed) and command.options.referrers:
+                assert self._missing([command], found) == []
+            if found == command.digest and command.options.referrers:
                 belonging = referrers_of(self._pair.source.store.repositories[SOURCE], command.digest)
                 assert belonging <= repository.manifests.keys(), "what came late was not brought"
 
@@ -136,12 +139,12 @@ class Checks:
         if attached_to(tag) is not None or "-backup-" in tag:
             return
         target = self._targets.get((where, tag))
-        wanted = [command for command in target.commands if command.digest == digest] if target else []
+        wanted = [command for command in target.commands if digest in self._right(command)] if target else []
         if target is None or not wanted:
             self.wrong.append(f"{where}:{tag} became {digest}, which nobody wanted")
             return
         target.written.append(digest)
-        if missing := self._missing(wanted):
+        if missing := self._missing(wanted, digest):
             self.wrong.append(f"{where}:{tag} became {digest} before {missing}")
         if before in {None, digest} or self._drawn.kinds & _RACED:
             return
@@ -152,10 +155,21 @@ class Checks:
         if all(command.options.overwrite == "backup" for command in wanted) and not kept:
             self.wrong.append(f"{where}:{tag} was overwritten without a backup")
 
-    def _missing(self, commands: list[CopyImage]) -> list[str]:
+    def _right(self, command: CopyImage) -> set[str]:
+        """Return what a target tag may have by a command: its digest, or else the index of the wanted platforms."""
+        if not self._may_be_refused(command):
+            return {command.digest}
+        reduced = self._mixed.reduced(command.digest, command.options)
+        return {command.digest, reduced.get(command.digest, command.digest)}
+
+    def _whole(self, digest: str, commands: list[CopyImage]) -> str:
+        """Return what was commanded when ``digest`` was written."""
+        return next((command.digest for command in commands if digest in self._right(command)), digest)
+
+    def _missing(self, commands: list[CopyImage], digest: str) -> list[str]:
         where = str(commands[0].target.repository)
         lists = self._listing or not where.startswith("target/")
-        return missing_of(self._repositories[where], self._mixed, commands, lists=lists)
+        return missing_of(self._repositories[where], self._mixed, commands, digest, lists=lists)
 
     def _check_failure(self, command: CopyImage, outcome: TransferFailed) -> None:
         enough = limits.transfer_attempt_count
@@ -165,7 +179,6 @@ class Checks:
         else:
             permanent = {EXCUSED[kind] for kind in self._drawn.kinds if kind in EXCUSED}
             permanent |= {"target-exists"} if command.options.overwrite == "never" else set()
-            permanent |= {"sparse-index-refused"} if self._may_be_refused(command) else set()
             assert outcome.cause in permanent, outcome
         assert "rate limit" in self._drawn.kinds or outcome.attempts <= enough, outcome
 

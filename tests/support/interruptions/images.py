@@ -51,15 +51,25 @@ class Mixed:
     images: Mapping[str, str]
     other: str
 
-    def needed(self, digest: str, options: CopyOptions) -> Needed:
+    def reduced(self, digest: str, options: CopyOptions) -> Mapping[str, str]:
+        """Return the indexes that would change if they named only what is wanted, with their digests then."""
+        manifests = self.source.repositories[SOURCE].manifests
+        wanted = _under(manifests, digest, options.platforms, attested=options.referrers)
+        changed: dict[str, str] = {}
+        _reduce(manifests, digest, wanted, changed)
+        return changed
+
+    def needed(self, digest: str, options: CopyOptions, *, is_reduced: bool = False) -> Needed:
         """Return what a copy with these options needs; what comes while it runs may come too late for it."""
         repository = self.source.repositories[SOURCE]
         found = _under(repository.manifests, digest, options.platforms, attested=options.referrers)
+        changed = self.reduced(digest, options) if is_reduced else {}
+        new = found - changed.keys()
+        found = new | set(changed.values())
         if not options.referrers:
             return Needed(frozenset(found))
         referrers: dict[str, frozenset[str]] = {}
         tags: dict[str, str] = {}
-        new = set(found)
         while new:
             about = {it: referrers_of(repository, it) for it in new}
             referrers |= {it: subjects for it, subjects in about.items() if subjects}
@@ -99,6 +109,25 @@ def _under(
         if child["digest"] in wanted or (attested and subject in wanted):
             found |= _under(manifests, child["digest"], platforms, attested=attested)
     return found | {digest} if found or not (platforms and children) else set()
+
+
+def _reduce(
+    manifests: Mapping[str, StoredManifest], digest: str, wanted: Collection[str], changed: dict[str, str]
+) -> tuple[str, int]:
+    """Return the digest and size of a manifest whose indexes name only what is wanted, and note those that change."""
+    manifest = manifests[digest]
+    children: list[dict[str, Any]] = manifest.document.get("manifests", [])
+    left = []
+    for child in children:
+        if child["digest"] in wanted:
+            name, size = _reduce(manifests, child["digest"], wanted, changed)
+            left.append({**child, "digest": name, "size": size})
+    if left == children:
+        return digest, len(manifest.content)
+    document = {**manifest.document, "manifests": left}
+    content = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    changed[digest] = digest_of(content)
+    return changed[digest], len(content)
 
 
 def _is_wanted(child: Mapping[str, Any], platforms: Collection[str]) -> bool:

@@ -8,12 +8,16 @@ from tests.support.interruptions.images import Mixed, Needed
 from towline.registry.referrers import fallback_tag
 
 
-def missing_of(repository: StoredRepository, mixed: Mixed, commands: Sequence[CopyImage], *, lists: bool) -> list[str]:
-    """Return what is missing for all of the commands, which are for one digest.
+def missing_of(
+    repository: StoredRepository, mixed: Mixed, commands: Sequence[CopyImage], digest: str, *, lists: bool
+) -> list[str]:
+    """Return what is missing for all of the commands, which are for ``digest`` or for what it is reduced from.
 
     ``lists``: the registry itself lists referrers; else there is an index for each subject.
     """
-    needed = [mixed.needed(command.digest, command.options) for command in commands]
+    needed = [
+        mixed.needed(command.digest, command.options, is_reduced=digest != command.digest) for command in commands
+    ]
     lacking = [set(_missing(repository, one, lists=lists)) for one in needed]
     return sorted(set.intersection(*lacking))
 

@@ -71,16 +71,6 @@ async def test_an_index_without_a_wanted_platform_ends_as_platform_missing_and_s
     assert pair.target_digest() is None
 
 
-async def test_a_registry_that_wants_every_platform_ends_the_transfer_at_once(pair: Pair) -> None:
-    index, _ = await push_multi_platform(pair.source_client, "dev/app", "1.0", "linux/amd64", "linux/arm64")
-    outcome = failed(await pair.carry_out(index, platforms=("linux/amd64",)))
-    assert (outcome.cause, outcome.retryable, outcome.attempts) == ("sparse-index-refused", False, 1)
-    assert "without all of its platforms" in outcome.detail
-    assert pair.target_digest() is None
-    assert pair.target.violations != []
-    pair.target.violations.clear()  # the one that this test is about
-
-
 async def test_the_platforms_of_a_manifest_that_is_no_index_are_not_asked(pair: Pair) -> None:
     image = await pair.push()
     assert isinstance(await pair.carry_out(image, platforms=("linux/riscv64",)), TransferCompleted)
