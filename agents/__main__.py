@@ -17,17 +17,19 @@ from agents.command_runner import CommandRunner
 from agents.evaluator import Evaluator
 from agents.intake import Intake
 from agents.observer import Observation, make_observer
+from agents.retry import retrying
 from agents.shell import Shell
 from agents.table import FaustTable
 from agents.ticker import tick_forever
 from agents.transferrer import Work, make_transferrer
-from schemas.commands import CopyImage
+from schemas.commands import CopyImage, RemoveTag
 from streams.kafka_log import KafkaLog
 from streams.logging import configure_logging
 from streams.metrics import CountedLog, Metrics, metrics_app
 from streams.provision import require_topics
 from streams.serving import serving
 from streams.topics import EVENTS
+from streams.transfers.reductions import Reductions
 from streams.workers import ROLES
 from towline.errors import InfrastructureError, MisuseError, SettingsError
 from towline.failpoints import Failpoints
@@ -109,7 +111,12 @@ async def _transfer(settings: Settings, log: KafkaLog, _: Metrics, failure: _Fai
         async def copy(command_id: str, command: CopyImage, progress: CopyProgress) -> TransferOutcome:
             return await carry_out(command_id, command, engine, progress=progress)
 
-        work = Work(copy=copy, remove=partial(remove, engine=engine))
+        reductions = Reductions(log)
+
+        async def reduced(command: RemoveTag) -> str | None:
+            return await retrying(partial(reductions.of, command))
+
+        work = Work(copy=copy, remove=partial(remove, engine=engine, reduced=reduced))
         partitions = await log.partitions(EVENTS)
         transferrer = make_transferrer(log, partitions, work, failpoints, failure)
         await _run_commands(settings, log, failure, transferrer, app_id="towline-transfer", table_name="transfers")

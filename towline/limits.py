@@ -290,3 +290,9 @@ requests_per_host_count: Final = 4
 
 #: The body of an answer that nobody reads beyond its reason, and of a document of keys.
 reply_bytes: Final = 64 * 1024
+
+# -- Indexes of the wanted platforms ----------------------------------------------------------------------------------
+
+#: Target tags of which a worker that removes remembers what they got in place of the commanded index, some 700 bytes
+#: each. Of what does not fit, the log is read anew.
+reduction_count: Final = 50_000

@@ -17,7 +17,7 @@ from schemas.events import (
     TransferFailed,
     TransferSkipped,
 )
-from schemas.outcomes import Outcome
+from schemas.outcomes import Arrived, Outcome
 from schemas.references import Reference
 from streams.audit.trail import Story, decision_of, is_deletion, read_story
 from streams.audit.wording import REDUCED
@@ -159,5 +159,7 @@ def _outcome(decision_id: str, story: Story) -> tuple[str, str | None]:
         if isinstance(data, Outcome) and data.decision_id == decision_id:
             detail = f"{data.cause}: {data.detail}" if isinstance(data, TransferFailed | RemovalFailed) else None
             detail = data.reason if isinstance(data, TransferSkipped | RemovalSkipped) else detail
+            if isinstance(data, Arrived) and data.reduced_digest is not None:
+                detail = f"{data.reduced_digest}, {REDUCED.format(digest=data.digest)}"
             return type_of(data).rpartition(".")[2], detail
     return "pending", None

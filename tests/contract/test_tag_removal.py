@@ -4,7 +4,7 @@ import pytest
 
 from schemas.events import RemovalFailed, RemovalSkipped, TagRemoved
 from tests.support.distribution import distribution
-from tests.support.images import assert_complete, push_index, remove_command
+from tests.support.images import assert_complete, never_reduced, push_index, remove_command
 from tests.support.registries import Contract
 from towline.failpoints import Failpoints
 from towline.registry import CopyEngine, Registries, RemovalOutcome, push_image, remove
@@ -14,7 +14,8 @@ TARGET = "one/qa/app:1.0"
 
 
 async def removal(registries: Registries, digest: str, target: str = TARGET) -> RemovalOutcome:
-    return await remove("c" * 64, remove_command(target, digest), CopyEngine(registries, Failpoints()))
+    command = remove_command(target, digest)
+    return await remove("c" * 64, command, CopyEngine(registries, Failpoints()), never_reduced)
 
 
 async def tags(registry: Contract) -> set[str]:

@@ -151,6 +151,11 @@ def completed(command_id: str, copy: CopyImage) -> TransferCompleted:
     )
 
 
+def reduced(command_id: str, copy: CopyImage) -> TransferCompleted:
+    """Return the outcome of a copy of some platforms to a registry that takes no index without all of them."""
+    return completed(command_id, copy).model_copy(update={"reduced_digest": digest(f"some of {copy.digest}")})
+
+
 def skipped(command_id: str, copy: CopyImage) -> TransferSkipped:
     """Return the outcome of a copy that had nothing to do."""
     return TransferSkipped(**_outcome(command_id, copy))

@@ -43,6 +43,10 @@ def remove_command(target: str, digest: str) -> RemoveTag:
     )
 
 
+async def never_reduced(command: RemoveTag) -> None:
+    """Say that the target tag got nothing in place of the commanded digest."""
+
+
 async def push_index(
     client: RegistryClient, repository: str, tag: str, children: Sequence[Descriptor], media_type: str = OCI_INDEX
 ) -> Descriptor:

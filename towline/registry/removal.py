@@ -4,6 +4,7 @@ The distribution specification lets a registry refuse to delete a single tag (40
 is deleted, which takes along every tag that points to it: only when nothing else in the repository needs it.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from schemas.commands import RemoveTag
@@ -26,6 +27,8 @@ from towline.registry.parallel import each
 from towline.registry.targettag import VERIFY_PAUSES_SECONDS
 
 RemovalOutcome = TagRemoved | RemovalSkipped | RemovalFailed
+Reduced = Callable[[RemoveTag], Awaitable[str | None]]
+"""Returns the index that the target tag got in place of the commanded digest, if it got one."""
 
 _ATTEMPTS: Final = Attempts()
 #: How many of the tags that share a digest a failure names.
@@ -33,14 +36,17 @@ _NAMED_COUNT: Final = 5
 
 
 async def remove(
-    command_id: str, command: RemoveTag, engine: CopyEngine, *, attempts: Attempts = _ATTEMPTS
+    command_id: str, command: RemoveTag, engine: CopyEngine, reduced: Reduced, *, attempts: Attempts = _ATTEMPTS
 ) -> RemovalOutcome:
-    """Remove a tag that still has the commanded digest, and return the outcome, within the bounds of attempts and time.
+    """Remove a tag that still has what was brought, and return the outcome, within the bounds of attempts and time.
+
+    That is the commanded digest, or what it was reduced to for this target: ``reduced`` is asked when the tag has
+    another digest.
 
     Whatever is not a registry's error or a setting that is wrong (bugs, failpoints, cancellation) is raised, so that
     the caller does not take it for an outcome.
     """
-    removal = _Removal(engine, command)
+    removal = _Removal(engine, command, reduced)
     try:
         reason = await attempts.until_done(removal.run)
     except FailedError as error:
@@ -60,12 +66,15 @@ async def remove(
 class _Removal:
     """One command, over its attempts."""
 
-    def __init__(self, engine: CopyEngine, command: RemoveTag) -> None:
+    def __init__(self, engine: CopyEngine, command: RemoveTag, reduced: Reduced) -> None:
         self.previous_digest: str | None = None
         self._engine = engine
         self._repository = command.target.repository
         self._name = command.target.repository.name
         self._tag = command.target.tag
+        self._command = command
+        self._reduced = reduced
+        #: What is removed: the commanded digest, or what the tag got in place of it.
         self._digest = command.digest
         #: Whether a removal was begun: it may have taken effect although its answer was lost.
         self._sent = False
@@ -75,6 +84,8 @@ class _Removal:
         client = self._engine.client(self._repository.registry)
         present = await self._look(client)
         self.previous_digest = self.previous_digest or present
+        if present not in {None, self._digest} and present == await self._reduced(self._command):
+            self._digest = present
         if present == self._digest:
             await self._engine.hit("removal.tag_next")
             await self._remove(client)

@@ -18,6 +18,7 @@ from tests.support.builders import (
     policy,
     published,
     pushed,
+    reduced,
     rule,
     rule_on,
 )
@@ -60,6 +61,27 @@ async def test_a_push_is_explained_with_its_rules_and_where_it_went() -> None:
     assert (done.digest, found.verdict, found.target, found.outcome) == (digest("one"), "promote", str(QA), "completed")
     assert [rule.result for rule in found.rules] == ["holds"]
     assert done.came_by.startswith("pushed by ci at ")
+
+
+async def test_a_target_with_some_platforms_of_the_index_is_explained_with_both_digests() -> None:
+    system = System()
+    await system.record(POLICIES, pushed(str(DEV), "one"))
+    await system.end(str(QA), reduced)
+    left = digest(f"some of {digest('one')}")
+    told = f"the index of the wanted platforms only: what signs or describes the whole {digest('one')} stayed behind"
+    (found,) = (await system.explain(DEV)).policies
+    assert (found.outcome, found.outcome_detail) == ("completed", f"{left}, {told}")
+    there = await system.explain(QA)
+    assert there.digest == left
+    assert there.came_by.endswith(told)
+    assert [policy.policy for policy in there.policies] == ["to-second"], "the chain goes on with what is there"
+    assert [item.data.digest for item in (await system.copies()).values()] == [digest("one"), left]
+    (line,) = [entry.text for entry in await trail(system.log, QA) if entry.type == "transfer.completed"]
+    assert line.startswith(f"{QA} -> {left} (")
+    assert line.endswith(told)
+    # The registry's own webhook tells the same digest, and moves nothing.
+    await system.record(pushed(str(QA), f"some of {digest('one')}"))
+    assert len(await system.commands()) == 2
 
 
 async def test_a_tag_that_came_by_a_policy_says_from_where() -> None:

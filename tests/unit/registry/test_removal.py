@@ -5,15 +5,17 @@ import json
 
 import pytest
 
+from schemas.commands import RemoveTag
 from schemas.descriptors import Descriptor
 from schemas.events import RemovalFailed, RemovalSkipped, TagRemoved, TransferCompleted
 from tests.support.faults import Alter, Answer, Answered, Before, Break, Hold
-from tests.support.images import assert_complete, push_index, remove_command
+from tests.support.images import assert_complete, never_reduced, push_index, push_multi_platform, remove_command
 from tests.support.pairs import TARGET, Pair
 from tests.unit.agents.harness import until
 from towline import limits
 from towline.failpoints import FailpointError
 from towline.registry import CopyEngine, RemovalOutcome, carry_out, push_image, remove
+from towline.registry.removal import Reduced
 from towline.registry.targettag import VERIFY_PAUSES_SECONDS
 
 TAG_PATH = "/v2/qa/app/manifests/1.0"
@@ -27,10 +29,14 @@ async def push(pair: Pair, tag: str = "1.0", content: bytes = b"one") -> Descrip
 
 
 async def removal(
-    pair: Pair, image: Descriptor, target: str = TARGET, engine: CopyEngine | None = None
+    pair: Pair,
+    image: Descriptor,
+    target: str = TARGET,
+    engine: CopyEngine | None = None,
+    reduced: Reduced = never_reduced,
 ) -> RemovalOutcome:
     command = remove_command(target, image.digest)
-    return await remove("c" * 64, command, engine or pair.engine(), attempts=pair.attempts)
+    return await remove("c" * 64, command, engine or pair.engine(), reduced, attempts=pair.attempts)
 
 
 def failed(outcome: RemovalOutcome) -> RemovalFailed:
@@ -69,6 +75,40 @@ async def test_a_removal_whose_answer_was_lost_is_told_as_done(pair: Pair) -> No
     assert isinstance(outcome, TagRemoved)
     assert outcome.previous_digest == image.digest
     assert pair.target_digest() is None
+
+
+@pytest.mark.parametrize("alone", [True, False])
+async def test_the_index_of_the_wanted_platforms_that_a_tag_got_instead_is_ours_to_remove(
+    pair: Pair, alone: bool
+) -> None:
+    index, _ = await push_multi_platform(pair.source_client, "dev/app", "1.0", "linux/amd64", "linux/arm64")
+    copied = await pair.carry_out(index, platforms=("linux/amd64",))
+    assert isinstance(copied, TransferCompleted)
+    pair.target.violations.clear()  # the index that was refused
+    if not alone:
+        removes_no_single_tag(pair)
+
+    async def reduced(command: RemoveTag) -> str | None:
+        return copied.reduced_digest if command.digest == index.digest else None
+
+    assert pair.target_digest() == copied.reduced_digest
+    outcome = await removal(pair, index, reduced=reduced)
+    assert isinstance(outcome, TagRemoved)
+    assert (outcome.digest, outcome.previous_digest) == (index.digest, copied.reduced_digest)
+    assert pair.target_digest() is None
+
+
+async def test_what_came_to_the_tag_after_such_an_index_is_not_ours(pair: Pair) -> None:
+    image = await push(pair)
+    theirs = await push(pair, content=b"theirs")
+
+    async def reduced(_: RemoveTag) -> str:
+        return image.digest
+
+    other = image.model_copy(update={"digest": f"sha256:{'0' * 64}"})
+    outcome = await removal(pair, other, reduced=reduced)
+    assert isinstance(outcome, RemovalSkipped)
+    assert pair.target_digest() == theirs.digest
 
 
 async def test_a_tag_that_is_shown_for_a_while_after_its_removal_is_waited_for(pair: Pair) -> None:

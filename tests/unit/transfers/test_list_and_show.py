@@ -15,7 +15,19 @@ from schemas.outcomes import Report
 from schemas.references import Frozen
 from streams.cli import app, transfers
 from streams.routing import command_append
-from tests.support.builders import at, completed, digest, envelope, failed, policy, published, pushed, removal, skipped
+from tests.support.builders import (
+    at,
+    completed,
+    digest,
+    envelope,
+    failed,
+    policy,
+    published,
+    pushed,
+    reduced,
+    removal,
+    skipped,
+)
 from tests.support.builders import command as stray_command
 from tests.support.world import World, in_place_of_kafka
 
@@ -273,3 +285,12 @@ def test_a_beginning_that_several_ids_share_is_refused_with_their_names(world: W
         pytest.fail("the ids of this history share no first digit: give it another push")
     out = towline("show", shared, code=2)
     assert all(id_ in out for id_ in ids if id_.startswith(shared))
+
+
+def test_a_target_with_some_platforms_of_an_index_is_shown_with_both_digests(world: World) -> None:
+    asyncio.run(world.end("remote/app:2", reduced))
+    (found,) = [item for item in listed() if item["target"] == "remote/app:2"]
+    left = digest(f"some of {found['digest']}")
+    assert (found["state"], found["reduced_digest"]) == ("completed", left)
+    out = " ".join(towline("show", found["id"]).split())
+    assert f"target has: {left}, the index of the wanted platforms only" in out
