@@ -61,6 +61,15 @@ async def test_sessions_that_are_lost_again_and_again_end_the_transfer(pair: Pai
     assert pair.target_faults.count("PUT", UPLOAD) <= 2 * blobs * limits.transfer_attempt_count
 
 
+async def test_a_session_that_is_still_in_use_when_it_is_given_up_is_given_up_again(pair: Pair) -> None:
+    image = await pair.push(b"the layer")
+    pair.target_faults.on("PUT", UPLOAD, Answer(400, body=errors("DIGEST_INVALID")), times=1000)
+    pair.target_faults.on("DELETE", UPLOAD, Answer(404, body=errors("BLOB_UPLOAD_INVALID")))
+    failed(await pair.carry_out(image))
+    assert pair.target_faults.count("DELETE", UPLOAD) == pair.target_faults.count("POST", SESSION) + 1
+    assert pair.target.store.uploads == {}
+
+
 async def test_a_session_at_another_host_that_is_lost_is_opened_anew() -> None:
     elsewhere = Faults(LocalRegistry())
     elsewhere.on("PUT", "/put", Answer(404), times=1000)
