@@ -73,10 +73,9 @@ def _superseded(command_id: str, command: Order, later_id: str, later: Order) ->
 def _leaves_nothing_to_do(command: Order, later: Order) -> bool:
     """Tell whether the target tag is the same in the end when only the later of two commands is carried out."""
     if isinstance(later, RemoveTag):
-        # It removes one digest only: what the earlier one wanted to remove may be another.
-        if isinstance(command, RemoveTag):
-            return command.digest == later.digest
-        return command.options.overwrite != "backup"
+        # It removes one digest only. What the earlier one wanted to remove may be another; and without the earlier copy
+        # the tag has what was there before, which is removed, or left, in place of what was copied.
+        return isinstance(command, RemoveTag) and command.digest == later.digest
     if later.options.overwrite == "never":
         return False  # It leaves a tag that is there, so whoever came first is to be there first.
     if isinstance(command, RemoveTag):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from schemas.outcomes import Outcome
 from schemas.policies import CopyOptions, Overwrite
 from streams.memory_log import MemoryLog
 from streams.topics import COMMANDS, EVENTS, partition_for, repository_key
-from tests.support.builders import command, completed, removal
+from tests.support.builders import command, completed, digest, removal
 from tests.support.checkers import all_records
 from tests.support.waiting import eventually
 from tests.unit.agents.harness import PARTITIONS, Run, until
@@ -111,6 +112,8 @@ FORGOTTEN, FORGOTTEN_AGAIN, OTHER = (
     for image, key in (("first", "once"), ("first", "again"), ("other", "once"))
 )
 
+MIDDLE_FORGOTTEN = removal("local/dev/app:1", "local/qa/app:1", "middle")
+
 
 class Tag:
     """A target tag that copies and removals change."""
@@ -130,9 +133,10 @@ class Tag:
 @pytest.mark.parametrize(
     ("orders", "carried_out"),
     [
-        pytest.param([FIRST, FORGOTTEN], [FORGOTTEN], id="a removal supersedes a copy"),
+        pytest.param([FIRST, FORGOTTEN], [FIRST, FORGOTTEN], id="a removal supersedes no copy of the same"),
+        pytest.param([MIDDLE, FORGOTTEN], [MIDDLE, FORGOTTEN], id="nor one of another digest"),
         pytest.param([FORGOTTEN, LAST], [LAST], id="a copy supersedes a removal"),
-        pytest.param([FORGOTTEN, FIRST, FORGOTTEN_AGAIN], [FORGOTTEN_AGAIN], id="the latest wins"),
+        pytest.param([FORGOTTEN, FIRST, FORGOTTEN_AGAIN], [FIRST, FORGOTTEN_AGAIN], id="the latest wins"),
         pytest.param([FORGOTTEN, FORGOTTEN_AGAIN], [FORGOTTEN_AGAIN], id="a removal of the same supersedes one"),
         pytest.param([FORGOTTEN, OTHER], [FORGOTTEN, OTHER], id="a removal of another digest supersedes none"),
         pytest.param(
@@ -169,6 +173,51 @@ async def test_of_copies_and_removals_of_one_tag_the_latest_decision_wins(
             left = found[order.id]
             assert isinstance(left, RemovalSkipped if isinstance(order.data, RemoveTag) else TransferSkipped)
             assert left.superseded_by == orders[-1].id
+
+
+class Kept:
+    """A target tag as a registry keeps it: a removal of what it does not have leaves it."""
+
+    def __init__(self, before: str | None) -> None:
+        self.digest = before
+
+    async def copy(self, command_id: str, copy: CopyImage) -> TransferCompleted:
+        self.digest = copy.digest
+        return completed(command_id, copy)
+
+    async def remove(self, command_id: str, command: RemoveTag) -> TagRemoved | RemovalSkipped:
+        if self.digest != command.digest:
+            return RemovalSkipped(**command.outcome_members(command_id), reason="not ours to remove")
+        self.digest = None
+        return TagRemoved(**command.outcome_members(command_id))
+
+
+async def one_by_one(before: str | None, orders: Sequence[Envelope[Any]]) -> str | None:
+    """Return what the tag has when every command is carried out."""
+    kept = Kept(before)
+    for order in orders:
+        act: Any = kept.remove if isinstance(order.data, RemoveTag) else kept.copy
+        await act(order.id, order.data)
+    return kept.digest
+
+
+@pytest.mark.parametrize("before", [None, FIRST.data.digest, digest("before")])
+async def test_whatever_is_superseded_the_tag_ends_as_if_nothing_were(before: str | None) -> None:
+    """A copy that a person asked for must not be lost for the removal of something else."""
+    home = partition_for(repository_key(FIRST.data.target.repository), PARTITIONS)
+    for orders in permutations([FIRST, MIDDLE, FORGOTTEN, MIDDLE_FORGOTTEN], 3):
+        log, kept = MemoryLog(partitions=PARTITIONS), Kept(before)
+        await write(log, *orders)
+        run = worker(log, MemoryTable(), kept.copy, remove=kept.remove)
+        await run.shell.take_over(range(PARTITIONS))
+        await run.deliver_together([record async for record in log.read(COMMANDS, home, 0, len(orders))])
+
+        async def so(log: MemoryLog = log, count: int = len(orders)) -> bool:
+            return len(await ends(log)) == count
+
+        await eventually(so, seconds=20, what="an end for each command")
+        await run.shell.close()
+        assert kept.digest == await one_by_one(before, orders), [order.data for order in orders]
 
 
 def kinds(found: dict[str, Outcome]) -> list[type[Outcome]]:
