@@ -13,14 +13,12 @@ from schemas.events import RemovalFailed, RemovalSkipped, TagRemoved
 from towline import limits
 from towline.registry.attempts import Attempts, FailedError
 from towline.registry.client import Named, RegistryClient
-from towline.registry.closure import read_closure
 from towline.registry.copy import CopyEngine
 from towline.registry.errors import (
     DigestSharedError,
     NotFoundError,
     NotRemovedError,
     RemovalRefusedError,
-    SourceGoneError,
     TooLargeError,
 )
 from towline.registry.parallel import each
@@ -168,8 +166,24 @@ class _Removal:
         return sorted(tags - {self._tag})
 
     async def _is_under(self, client: RegistryClient, index: str) -> bool:
-        try:
-            closure = await read_closure(client, self._name, index)
-        except SourceGoneError:
-            return False  # An index whose parts are gone is broken already, or is being removed.
-        return any(manifest.digest == self._digest for manifest in closure)
+        """Tell whether an index names the digest, itself or by an index under it.
+
+        What is missing ends nothing: a sparse index lacks what nobody wanted of it, and needs all the rest.
+
+        Raises:
+            TooLargeError: more manifests than the bound.
+        """
+        waiting, seen = [index], {index}
+        while waiting:
+            try:
+                manifest = await client.get_manifest(self._name, waiting.pop())
+            except NotFoundError:
+                continue
+            named = {child.digest for child in manifest.manifests} - seen
+            if self._digest in named:
+                return True
+            waiting += sorted(named)
+            seen |= named
+            if len(seen) > limits.index_manifest_count:
+                raise TooLargeError(f"more than {limits.index_manifest_count} manifests under {index}")
+        return False

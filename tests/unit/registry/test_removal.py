@@ -242,3 +242,15 @@ async def test_a_connection_that_breaks_in_a_listing_begins_the_removal_anew(pai
     image = await push(pair)
     pair.target_faults.on("GET", "tags/list", Break(3))
     assert isinstance(await removal(pair, image), TagRemoved)
+
+
+async def test_without_single_tags_an_image_that_a_sparse_index_names_stays(pair: Pair) -> None:
+    """Such an index lacks the images of the platforms that are not wanted, and needs the others all the same."""
+    removes_no_single_tag(pair)
+    image, unwanted = await push(pair), await push(pair, "2.0", b"two")
+    # The unwanted one first: what is missing must not end the search.
+    await push_index(pair.target_client, "qa/app", "all", [unwanted, image])
+    await pair.target_client.delete_manifest("qa/app", unwanted.digest)
+    outcome = failed(await removal(pair, image))
+    assert (outcome.cause, outcome.retryable, outcome.attempts) == ("digest-shared", False, 1)
+    assert pair.target_digest() == image.digest
