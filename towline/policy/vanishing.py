@@ -1,8 +1,9 @@
 """What becomes of the targets when tags vanish from a source, by the policies that follow deletions.
 
 It is settled when a poll agrees with the log on what is there: then everything is known that vanished, and nothing
-that only a lost webhook left out. How much may go is decided once, for all of it; the tags themselves are gone through
-some with each event.
+that only a lost webhook left out. The tags are gone through some with each event. How much may go is decided for all of
+them before, and with each event again: by what goes the share only sinks, so what was allowed stays so unless more
+vanishes meanwhile.
 """
 
 from collections.abc import Mapping
@@ -88,12 +89,17 @@ def next_removals(draft: Draft) -> tuple[Removal, ...]:
         return ()
     at, *others = rounds
     repository = Repository.parse(at["repository"])
-    policies = _following(draft, repository)
+    policies, known_tallies = _following(draft, repository), tallies(draft, repository)
+    refusals = {
+        name: refusal or _refusal(policies[name], known_tallies[name], repository)
+        for name, refusal in at["refusals"].items()
+        if name in policies and name in known_tallies
+    }
     count = min(at["left"], limits.judged_tag_count)
     found: list[Removal] = []
     for source, known in take_vanished(draft, repository, count):
         if known and TagState.read(draft, source).digest is None:
-            found += _settle(draft, source, known, policies, at["refusals"])
+            found += _settle(draft, source, known, policies, refusals)
     left = at["left"] - count
     _write(draft, [{**at, "left": left}, *others] if left else others)
     return tuple(found)

@@ -227,6 +227,22 @@ def test_more_than_one_step_may_take_is_settled_with_ticks_by_one_judgement(monk
     assert partition.poll() == [("5", "remove")]
 
 
+def test_what_vanishes_while_a_poll_is_settled_goes_no_further_than_the_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "judged_tag_count", 2)
+    names = [f"{DEV}:{n}" for n in range(7)]
+    partition = mirrored(MIRROR, names=names)
+    # All but one are gone and back: they are gone through with the one that stays away.
+    for name in names[:6]:
+        partition.take(deleted(name, time=at(60)), pushed(name, name, key=f"back {name}", time=at(90)))
+    partition.take(deleted(names[0], key="gone", time=at(120)))
+    assert partition.poll() == [("0", "remove")]
+    # The next listing lacks almost everything, by an outage or a mistake.
+    partition.take(*(deleted(name, key=f"lost {name}", time=at(1100)) for name in names[2:]))
+    found = [decision for n in (1200, 1300, 1400) for decision in partition.take(ticked(n))]
+    assert [decision.verdict for decision in found] == ["deny"] * 4
+    assert [decision.source.tag for decision in found] == ["2", "3", "4", "5"]
+
+
 def test_a_poll_that_is_told_again_settles_nothing_again() -> None:
     partition = mirrored(MIRROR)
     known = contents(partition.state, Repository.parse(DEV))
