@@ -9,6 +9,7 @@ from schemas.policies import PolicySet
 from towline.policy.check.chosen import Chosen
 from towline.policy.check.collisions import collisions
 from towline.policy.check.cycles import cycles
+from towline.policy.check.deletions import shared_deletions
 from towline.policy.check.fields import bad_fields, bad_reconciliation
 from towline.policy.check.problem import Problem
 from towline.policy.check.rules import bad_rules
@@ -27,4 +28,5 @@ def problems_of(policies: PolicySet, registries: Collection[str] | None) -> list
         for number, policy in enumerate(policies.policies)
         if policy.mode != "disabled" and number not in wrong
     ]
-    return [*bad_reconciliation(policies), *fields, *bad_rules(policies), *cycles(chosen), *collisions(chosen)]
+    alone = [*bad_reconciliation(policies), *fields, *bad_rules(policies)]
+    return [*alone, *cycles(chosen), *collisions(chosen), *shared_deletions(chosen)]
