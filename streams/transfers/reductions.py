@@ -57,7 +57,6 @@ class Reductions:
         return last
 
     def _remember(self, key: _Key, digest: str) -> None:
-        self._found.pop(key, None)
         self._found[key] = digest
         if len(self._found) > limits.reduction_count:
             del self._found[next(iter(self._found))]

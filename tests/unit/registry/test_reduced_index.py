@@ -108,6 +108,15 @@ async def test_an_index_inside_of_the_index_is_reduced_before_it(pair: Pair) -> 
     assert first == {**entry(inner), "digest": first["digest"], "size": len(canonical_bytes(document))}
 
 
+async def test_an_index_whose_only_index_is_reduced_changes_with_it(pair: Pair) -> None:
+    inner, images = await push_multi_platform(pair.source_client, "dev/app", "inner", AMD, ARM)
+    index = await push_index(pair.source_client, "dev/app", "1.0", [inner])
+    await reduced(pair, index)
+    (left,) = present(pair)["manifests"]
+    assert left["digest"] != inner.digest
+    assert [it["digest"] for it in present(pair, left["digest"])["manifests"]] == [images[AMD].digest]
+
+
 async def test_a_registry_that_takes_the_index_as_it_is_gets_no_other(pair: Pair) -> None:
     pair.target.store.sparse = True
     index, _ = await two_platforms(pair)
@@ -201,9 +210,19 @@ async def test_whatever_becomes_of_other_digests_its_own_index_is_a_skip(pair: P
 async def test_a_tag_that_is_never_overwritten_keeps_what_it_has(pair: Pair) -> None:
     old = await push_image(pair.target_client, "qa/app", "1.0", [b"old"])
     index, _ = await two_platforms(pair)
+    uploads = pair.target_faults.count("POST", "/uploads/")
     outcome = failed(await pair.carry_out(index, platforms=(AMD,), overwrite="never"))
     assert (outcome.cause, outcome.attempts) == ("target-exists", 1)
     assert pair.target_digest() == old.digest
+    assert pair.target_faults.count("POST", "/uploads/") == uploads, "nothing is copied for nothing"
+
+
+async def test_of_a_copy_without_platforms_the_source_is_not_read_to_know_that_a_tag_is_kept(pair: Pair) -> None:
+    await push_image(pair.target_client, "qa/app", "1.0", [b"old"])
+    index, _ = await two_platforms(pair)
+    reads = pair.source_faults.count("GET", ".")
+    assert failed(await pair.carry_out(index, overwrite="never")).cause == "target-exists"
+    assert pair.source_faults.count("GET", ".") == reads
 
 
 async def test_what_the_tag_had_is_kept_under_a_backup_tag_once(pair: Pair) -> None:
