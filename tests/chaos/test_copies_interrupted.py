@@ -31,9 +31,9 @@ ROUND_COUNT = 3
 LARGE_BYTES = 32 * 1024 * 1024
 #: Files and folders that the copies of one round add to the target, about.
 FILES = 190
-#: Sessions that a process may leave which was asked to end. Usually none; now and then distribution 2.8 has kept one
+#: Sessions that a process may leave which was asked to end. Distribution 2.8 has kept one or two in some runs
 #: that it was asked to forget. In the process, where each request is seen, none may be left (test_interruptions.py).
-LEFT_MAX = 2
+LEFT_MAX = 4
 #: A copier has some 60 MiB whatever the size of the layers; with the two large ones in memory it would have 130.
 PEAK_MIB = 100
 
