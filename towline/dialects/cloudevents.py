@@ -8,13 +8,12 @@ HTTP. See the JSON format and the two protocol bindings at https://github.com/cl
 from typing import Any, Final
 from urllib.parse import unquote
 
-from schemas.canonical import canonical_bytes
 from schemas.catalogue import UPCASTS, VERSIONS
 from schemas.events import ImageDeleted, ImagePushed
 from schemas.inbound import INBOUND_TYPES, InboundEvent
 from towline import limits
 from towline.dialects.delivery import Delivery, Fact, Translation
-from towline.dialects.jsonbytes import read_json
+from towline.dialects.jsonbytes import read_json, spelled
 from towline.dialects.moments import instant_or_none
 from towline.dialects.reasons import fitted, shown
 from towline.errors import UnusableInputError
@@ -67,7 +66,7 @@ def read_event(delivery: Delivery) -> InboundEvent:
 
 def key_of(event: InboundEvent) -> str:
     """Return the name of an event: its id is unique within its source only."""
-    return canonical_bytes([event.source, event.id]).decode()
+    return spelled([event.source, event.id])
 
 
 def _fact(event: InboundEvent, registry: str | None) -> tuple[Fact, tuple[str, ...]]:

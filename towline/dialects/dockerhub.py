@@ -6,9 +6,8 @@ They have no digest, no signature and no secret but the hook's address, so all t
 
 from typing import Final
 
-from schemas.canonical import canonical_bytes
 from towline.dialects.delivery import Delivery, Translation
-from towline.dialects.jsonbytes import read_object
+from towline.dialects.jsonbytes import read_object, spelled
 from towline.dialects.moments import instant_of_seconds
 from towline.dialects.parts import Part
 from towline.dialects.reasons import fitted
@@ -43,7 +42,7 @@ def translate(delivery: Delivery, registry: str | None) -> Translation:
     push, name = message.push_data, message.repository.repo_name
     # The official images have no namespace in their names, but one in their references.
     telling.hinted(
-        None if push.pushed_at is None else canonical_bytes(push.pushed_at).decode(),
+        None if push.pushed_at is None else spelled(push.pushed_at),
         "",
         name if "/" in name else f"library/{name}",
         tag=push.tag,

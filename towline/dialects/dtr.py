@@ -10,9 +10,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from schemas.canonical import canonical_bytes
 from towline.dialects.delivery import Delivery, Translation
-from towline.dialects.jsonbytes import read_object
+from towline.dialects.jsonbytes import read_object, spelled
 from towline.dialects.parts import Part
 from towline.dialects.reasons import fitted, shown
 from towline.dialects.telling import Telling
@@ -97,7 +96,7 @@ def translate(delivery: Delivery, registry: str | None) -> Translation:
 
 
 def _key(message: _Message) -> str | None:
-    return canonical_bytes([message.type, message.created_at]).decode() if message.created_at else None
+    return spelled([message.type, message.created_at]) if message.created_at else None
 
 
 def _hint(telling: Telling, message: _Message, repository: str, tag: str, actor: str | None = None) -> None:

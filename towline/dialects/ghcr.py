@@ -10,9 +10,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from schemas.canonical import canonical_bytes
 from towline.dialects.delivery import Delivery, Translation
-from towline.dialects.jsonbytes import read_object
+from towline.dialects.jsonbytes import read_object, spelled
 from towline.dialects.parts import Part
 from towline.dialects.reasons import fitted, shown
 from towline.dialects.telling import Telling
@@ -106,8 +105,7 @@ def _tell(telling: Telling, delivery: Delivery, message: _Message, package: _Pac
         "actor": message.sender and message.sender.login,
         "occurred_at": telling.moment(f"{path}.updated_at", package.updated_at),
     }
-    own_key = canonical_bytes([message.action, version.id, package.updated_at]).decode()
-    key = delivery.headers.get(_KEY_HEADER) or own_key
+    key = delivery.headers.get(_KEY_HEADER) or spelled([message.action, version.id, package.updated_at])
     # References are lower case, whatever the account is called.
     name = f"{package.namespace}/{package.name}".lower()
     digests = {text for text in (version.version, tag.digest) if text and _DIGEST.fullmatch(text)}

@@ -7,10 +7,9 @@ each artifact that replication or retention moved or removed, so the events abou
 from collections.abc import Mapping
 from typing import Any, Final
 
-from schemas.canonical import canonical_bytes
 from towline.dialects.cloudevents import key_of, read_event
 from towline.dialects.delivery import Delivery, Translation
-from towline.dialects.jsonbytes import read_object
+from towline.dialects.jsonbytes import read_object, spelled
 from towline.dialects.moments import instant_of_seconds
 from towline.dialects.parts import Part
 from towline.dialects.reasons import fitted, shown
@@ -137,7 +136,7 @@ def _default(message: _Message) -> _Happening:
         actor=message.operator,
         occurred_at=instant_of_seconds(message.occur_at),
         # No id: of the same artifact, the same within one second is the same.
-        key=None if message.occur_at is None else canonical_bytes([message.type, message.occur_at]).decode(),
+        key=None if message.occur_at is None else spelled([message.type, message.occur_at]),
     )
 
 

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from typing import Any, Final, NoReturn
 
+from schemas.canonical import canonical_bytes
 from towline import limits
 from towline.dialects.reasons import shown
 from towline.errors import UnusableInputError
@@ -64,6 +65,18 @@ def read_object(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UnusableInputError("the body must be a JSON object")
     return value
+
+
+def spelled(value: Any) -> str:
+    """Return a value from a delivery as canonical JSON (RFC 8785): the same text whoever sends it, and however.
+
+    Raises:
+        UnusableInputError: it holds an integer beyond 2^53, which readers may take for another one.
+    """
+    try:
+        return canonical_bytes(value).decode()
+    except (TypeError, ValueError):
+        raise UnusableInputError("a number that tells this delivery from others is beyond 2^53") from None
 
 
 def _deeper_than(body: bytes, max_depth: int) -> bool:

@@ -10,9 +10,8 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from schemas.canonical import canonical_bytes
 from towline.dialects.delivery import Delivery, Translation
-from towline.dialects.jsonbytes import read_object
+from towline.dialects.jsonbytes import read_object, spelled
 from towline.dialects.parts import Part
 from towline.dialects.reasons import fitted, shown
 from towline.dialects.telling import Telling, is_digest
@@ -96,7 +95,7 @@ def _key(delivery: Delivery, message: _Message) -> str | None:
     key = delivery.headers.get(_KEY_HEADER)
     if key or message.timestamp is None:
         return key or None
-    return canonical_bytes([message.action, message.timestamp]).decode()
+    return spelled([message.action, message.timestamp])
 
 
 def _tag(about: _Component | _Asset) -> tuple[str, str] | None:
