@@ -1,6 +1,7 @@
 """The whole system as processes: workers with failpoints on a broker, and the log to look at."""
 
 import asyncio
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -41,7 +42,11 @@ class Worker:
     log_file: Path
 
     async def terminate(self) -> int:
-        """End it as an operator would; return its exit code."""
+        """End it as an operator would, once it is up; return its exit code.
+
+        The system ends a process that does not catch the signal yet, and its exit code would say nothing of ours.
+        """
+        await eventually(self._catches_sigterm, seconds=STEP_SECONDS, what=f"worker {self.role} up")
         self.process.send_signal(signal.SIGTERM)
         return await self.ended()
 
@@ -57,6 +62,13 @@ class Worker:
                 return await self.process.wait()
         except TimeoutError:
             raise AssertionError(f"worker {self.role} did not end:\n{self.said()}") from None
+
+    async def _catches_sigterm(self) -> bool:
+        if self.process.returncode is not None:
+            return True
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        (caught,) = re.findall(r"^SigCgt:\s*(\w+)$", status, re.MULTILINE)
+        return bool(int(caught, 16) & 1 << (signal.SIGTERM - 1))
 
     def said(self) -> str:
         """The end of what it logged."""

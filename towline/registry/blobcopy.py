@@ -8,20 +8,17 @@ from typing import Final, Literal
 from schemas.commands import CopyImage
 from schemas.descriptors import Descriptor
 from towline import limits
-from towline.registry.client import RegistryClient, Upload
+from towline.registry.client import RegistryClient
 from towline.registry.errors import NotFoundError, RegistryError, SourceGoneError, UploadLostError
 from towline.registry.flights import Flights
 from towline.registry.known import KnownBlobs
 from towline.registry.manifests import Manifest
 from towline.registry.parallel import each
+from towline.registry.uploads import Upload
 
 #: How long giving up an upload session may take. Registries forget sessions by themselves, so it is a courtesy that
 #: must not hold up a shutdown.
 CANCEL_SECONDS: Final = 10.0
-
-#: Before the session is given up again, when the registry was still taking what had been sent. Then CNCF distribution
-#: 2.8 finds more bytes than the session should have, says so, and may keep it.
-_CANCEL_PAUSES_SECONDS: Final = (0.1, 0.5)
 
 Fate = Literal["copied", "mounted", "skipped"]
 
@@ -168,19 +165,7 @@ class BlobCopier:
             async with asyncio.timeout(CANCEL_SECONDS):
                 upload = await opening
                 if upload is not None:
-                    await self._close(upload)
-
-    async def _close(self, upload: Upload) -> None:
-        for pause in _CANCEL_PAUSES_SECONDS:
-            try:
-                await self._target.cancel_upload(upload)
-            except NotFoundError as error:
-                if "BLOB_UPLOAD_INVALID" not in error.codes:
-                    raise
-                await asyncio.sleep(pause)
-            else:
-                return
-        await self._target.cancel_upload(upload)
+                    await self._target.cancel_upload(upload)
 
     async def _chunks(self, blob: Descriptor) -> AsyncIterator[bytes]:
         count = 0

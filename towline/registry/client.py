@@ -38,6 +38,7 @@ from towline.registry.pace import Sleep
 from towline.registry.pages import members, names, pages
 from towline.registry.refusals import compare_claim, is_immutable_tag, is_lost_upload
 from towline.registry.tokens import Scopes
+from towline.registry.uploads import Upload, give_up
 from towline.settings import RegistrySettings
 
 #: Registries answer 404 to a type that the client does not name, so all known ones are, and then any.
@@ -46,14 +47,6 @@ MANIFEST_ACCEPT: Final = ", ".join([OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DO
 _DIGEST = re.compile(r"sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}")
 #: Up to some petabytes; a number beyond is no size.
 _SIZE = re.compile(r"[0-9]{1,15}")
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """An open upload session: where the bytes go."""
-
-    repository: str
-    location: httpx.URL
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,15 +291,12 @@ class RegistryClient:
             raise
 
     async def cancel_upload(self, upload: Upload) -> None:
-        """Give up an upload session.
+        """Give up an upload session, also one that has bytes already.
 
         Raises:
-            NotFoundError: there is no such session.
+            NotFoundError: there is no such session, or it cannot be found any more.
         """
-        what = f"{self.name}: give up an upload in {upload.repository}"
-        scopes = frozenset({f"repository:{upload.repository}:delete"})
-        async with self._exchange.send("DELETE", upload.location, scopes=scopes, what=what, accept={200, 202, 204}):
-            pass
+        await give_up(self._exchange, upload, f"{self.name}: give up an upload in {upload.repository}")
 
     async def list_tags(self, repository: str) -> AsyncGenerator[str, None]:
         """Yield the tags of a repository, in the registry's order.

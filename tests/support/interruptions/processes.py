@@ -74,6 +74,11 @@ class Registered:
         began = self.folder.glob(f"{_REPOSITORIES}/{repository}/_uploads/*/startedat")
         return {path.parent.name for path in began}
 
+    def has_bytes(self, repository: str, session: str) -> bool:
+        """Tell whether an upload session of the target holds some of its blob."""
+        (data,) = self.folder.glob(f"{_REPOSITORIES}/{repository}/_uploads/{session}/data")
+        return data.stat().st_size > 0
+
     async def digest_of(self, command: CopyImage) -> str | None:
         """Return what the target tag of a command points to."""
         found: list[str | None] = []
