@@ -46,7 +46,7 @@ class Worker:
 
         The system ends a process that does not catch the signal yet, and its exit code would say nothing of ours.
         """
-        await eventually(self._catches_sigterm, seconds=STEP_SECONDS, what=f"worker {self.role} up")
+        await eventually(self._is_up, seconds=STEP_SECONDS, what=f"worker {self.role} up")
         self.process.send_signal(signal.SIGTERM)
         return await self.ended()
 
@@ -63,9 +63,10 @@ class Worker:
         except TimeoutError:
             raise AssertionError(f"worker {self.role} did not end:\n{self.said()}") from None
 
-    async def _catches_sigterm(self) -> bool:
-        if self.process.returncode is not None:
-            return True
+    async def _is_up(self) -> bool:
+        return self.process.returncode is not None or self._catches_sigterm()
+
+    def _catches_sigterm(self) -> bool:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         (caught,) = re.findall(r"^SigCgt:\s*(\w+)$", status, re.MULTILINE)
         return bool(int(caught, 16) & 1 << (signal.SIGTERM - 1))
