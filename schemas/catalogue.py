@@ -11,13 +11,14 @@ import orjson
 from pydantic import ValidationError
 
 from schemas.canonical import canonical_bytes
-from schemas.commands import CopyImage, InspectImage, PollRepository, RemoveTag
+from schemas.commands import CopyImage, InspectImage, PollRepository, RemoveTag, ResolveTag
 from schemas.deadletters import DeadLetter
 from schemas.decisions import Decision
 from schemas.envelope import Envelope, WireEnvelope
 from schemas.events import (
     ClockTicked,
     ImageDeleted,
+    ImageHinted,
     ImageObserved,
     ImagePushed,
     PolicyProposed,
@@ -44,14 +45,24 @@ from schemas.facts import (
     OverrideRevoked,
     SbomSubmitted,
     ScanCompleted,
+    ScanNoticed,
     SignatureVerified,
     VulnerabilityOverridden,
 )
 from schemas.references import Frozen
 from schemas.upcasts import Upcast, as_they_were, never_compared, on_an_interval, unchanged, with_options
+from schemas.webhooks import (
+    DeliverWebhook,
+    SubscriptionEnded,
+    SubscriptionsProposed,
+    SubscriptionsPublished,
+    WebhookDelivered,
+    WebhookFailed,
+)
 
 EVENT_TYPES: Final[dict[str, type[Frozen]]] = {
     "image.pushed": ImagePushed,
+    "image.hinted": ImageHinted,
     "image.observed": ImageObserved,
     "tags.listed": TagsListed,
     "image.deleted": ImageDeleted,
@@ -71,6 +82,7 @@ EVENT_TYPES: Final[dict[str, type[Frozen]]] = {
     "poll.completed": PollCompleted,
     "poll.failed": PollFailed,
     "scan.completed": ScanCompleted,
+    "scan.noticed": ScanNoticed,
     "sbom.submitted": SbomSubmitted,
     "signature.verified": SignatureVerified,
     "vulnerability.overridden": VulnerabilityOverridden,
@@ -79,12 +91,19 @@ EVENT_TYPES: Final[dict[str, type[Frozen]]] = {
     "approval.revoked": ApprovalRevoked,
     "promotion.requested": PromotionRequested,
     "sync.requested": SyncRequested,
+    "subscriptions.proposed": SubscriptionsProposed,
+    "subscriptions.published": SubscriptionsPublished,
+    "subscription.ended": SubscriptionEnded,
+    "webhook.delivered": WebhookDelivered,
+    "webhook.failed": WebhookFailed,
 }
 COMMAND_TYPES: Final[dict[str, type[Frozen]]] = {
     "image.copy": CopyImage,
     "tag.remove": RemoveTag,
     "image.inspect": InspectImage,
     "repository.poll": PollRepository,
+    "tag.resolve": ResolveTag,
+    "webhook.deliver": DeliverWebhook,
 }
 DECISION_TYPES: Final[dict[str, type[Frozen]]] = {"decision.made": Decision}
 DEADLETTER_TYPES: Final[dict[str, type[Frozen]]] = {"input.rejected": DeadLetter}
@@ -97,7 +116,7 @@ VERSIONS: Final[Mapping[str, int]] = dict.fromkeys(TYPES, 1) | {
     "policy.proposed": 3,
     "policy.published": 3,
     "decision.made": 3,
-    "image.observed": 2,
+    "image.observed": 3,
     "poll.completed": 2,
     "repository.poll": 2,
     "image.copy": 2,
@@ -114,6 +133,7 @@ UPCASTS: Final[Mapping[tuple[str, int], Upcast]] = {
     ("policy.proposed", 2): never_compared,
     ("policy.published", 2): never_compared,
     ("image.observed", 1): on_an_interval,
+    ("image.observed", 2): unchanged,
     ("poll.completed", 1): unchanged,
     ("repository.poll", 1): unchanged,
     ("decision.made", 1): with_options,

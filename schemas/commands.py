@@ -4,7 +4,8 @@ from typing import Any, Literal
 
 from schemas.patterns import SourcePattern
 from schemas.policies import CopyOptions
-from schemas.references import Actor, Count, Digest, Frozen, Reference, Repository
+from schemas.references import Actor, Count, Digest, Frozen, Reference, Repository, Tag
+from schemas.webhooks import DeliverWebhook
 
 
 class TargetCommand(Frozen):
@@ -52,6 +53,17 @@ class InspectImage(Frozen):
     digest: Digest
 
 
+class ResolveTag(Frozen):
+    """Find out which digest one tag has, if it is there at all: somebody hinted at it."""
+
+    #: The hint.
+    event_id: str
+    repository: Repository
+    tag: Tag
+    #: Who did what was hinted at, when the one who hinted can be known and says so.
+    actor: Actor | None = None
+
+
 PollCause = Literal["initial-evaluation", "interval", "manual", "reconciliation"]
 """A policy is new or changed, it is time again, a person wants it now, or the log is compared with what is there."""
 
@@ -67,4 +79,4 @@ class PollRepository(Frozen):
     is_complete: bool = False
 
 
-CommandData = CopyImage | RemoveTag | InspectImage | PollRepository
+CommandData = CopyImage | RemoveTag | InspectImage | PollRepository | ResolveTag | DeliverWebhook

@@ -1,7 +1,7 @@
 """Events: facts in the past tense. Everything a decision may look at is one of these."""
 
 from itertools import pairwise
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -14,6 +14,7 @@ from schemas.facts import (
     OverrideRevoked,
     SbomSubmitted,
     ScanCompleted,
+    ScanNoticed,
     SignatureVerified,
     VulnerabilityOverridden,
 )
@@ -22,6 +23,13 @@ from schemas.outcomes import Arrived, Outcome, Report
 from schemas.patterns import SourcePattern
 from schemas.policies import CopyOptions, PolicyName, PolicySet
 from schemas.references import Actor, Count, Digest, Frozen, MediaType, Reference, Repository, Tag
+from schemas.webhooks import (
+    SubscriptionEnded,
+    SubscriptionsProposed,
+    SubscriptionsPublished,
+    WebhookDelivered,
+    WebhookFailed,
+)
 
 #: Tags of one page of a listing: as many as one event makes the evaluator judge (``judged_tag_count``).
 LISTED_MAX: Final = 500
@@ -42,6 +50,20 @@ class ImagePushed(Frozen):
     occurred_at: Instant | None = None
 
 
+class ImageHinted(Frozen):
+    """Something happened to a tag. What it has now, if it is there at all, only the registry can tell."""
+
+    repository: Repository
+    tag: Tag
+    #: None too when nobody can know who sent the hint: a stranger could name anybody.
+    actor: Actor | None = None
+    occurred_at: Instant | None = None
+
+
+ObservationCause = PollCause | Literal["hint"]
+"""Why a tag was looked at: as part of a poll, or because of a hint at it."""
+
+
 class ImageObserved(Frozen):
     """A repository was asked what it has: this digest under this tag."""
 
@@ -53,7 +75,9 @@ class ImageObserved(Frozen):
     #: The command that asked.
     command_id: str
     #: Why it was asked. What a reconciliation finds new was pushed, and no webhook told of it.
-    cause: PollCause
+    cause: ObservationCause
+    #: Who pushed it, when a hint told.
+    actor: Actor | None = None
 
 
 class TagsListed(Frozen):
@@ -244,6 +268,7 @@ class SyncRequested(Frozen):
 
 EventData = (
     ImagePushed
+    | ImageHinted
     | ImageObserved
     | TagsListed
     | ImageDeleted
@@ -263,6 +288,7 @@ EventData = (
     | PollCompleted
     | PollFailed
     | ScanCompleted
+    | ScanNoticed
     | SbomSubmitted
     | SignatureVerified
     | VulnerabilityOverridden
@@ -271,4 +297,9 @@ EventData = (
     | ApprovalRevoked
     | PromotionRequested
     | SyncRequested
+    | SubscriptionsProposed
+    | SubscriptionsPublished
+    | SubscriptionEnded
+    | WebhookDelivered
+    | WebhookFailed
 )

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from schemas.canonical import content_id, sha256_hex
 from schemas.catalogue import type_of
-from schemas.commands import CopyImage, InspectImage, PollRepository, RemoveTag
+from schemas.commands import CopyImage, InspectImage, PollRepository, RemoveTag, ResolveTag
 from schemas.deadletters import DeadLetter
 from schemas.decisions import Decision, RuleFinding
 from schemas.descriptors import OCI_MANIFEST
@@ -13,6 +13,7 @@ from schemas.envelope import Envelope
 from schemas.events import (
     ClockTicked,
     ImageDeleted,
+    ImageHinted,
     ImageObserved,
     ImagePushed,
     PolicyProposed,
@@ -41,6 +42,7 @@ from schemas.facts import (
     PlatformImage,
     SbomSubmitted,
     ScanCompleted,
+    ScanNoticed,
     SignatureVerified,
     Vulnerability,
     VulnerabilityOverridden,
@@ -49,6 +51,7 @@ from schemas.patterns import SourcePattern, TargetPattern
 from schemas.policies import CopyOptions, Policy, PolicySet
 from schemas.references import Frozen, Reference
 from schemas.rules import CountRule, TagRule
+from schemas.webhook_examples import NOTIFIED
 
 _DEV: Final = Reference.parse("local/dev/website:1.0-stable")
 _QA: Final = Reference.parse("local/qa/website:1.0-stable")
@@ -171,6 +174,7 @@ _OBSERVED: Final[tuple[tuple[Frozen, object], ...]] = (
         _DEV.repository,
     ),
     (SignatureVerified(**_IMAGE, key="release"), _DEV.repository),
+    (ResolveTag(event_id=_EVENT_ID, repository=_DEV.repository, tag=_DEV.tag, actor="ci"), _DEV),
     (
         PollRepository(event_id=_EVENT_ID, source=SourcePattern.parse("local/dev/*"), cause="initial-evaluation"),
         "local/dev/*",
@@ -238,6 +242,14 @@ _TOLD: Final[tuple[Frozen, ...]] = (
         actor="ci",
         occurred_at=_NOW,
     ),
+    ScanNoticed(
+        **_IMAGE,
+        tag=_DEV.tag,
+        succeeded=True,
+        scanner="trivy 0.58.0",
+        counts={"critical": 1, "high": 0},
+        occurred_at=_NOW,
+    ),
     SbomSubmitted(**_IMAGE, format="cyclonedx 1.5", components=(_COMPONENT,), actor="ci"),
     VulnerabilityOverridden(
         **_IMAGE, vulnerability=_CVE, component="xz-utils", reason="sshd is not in this image", actor="security"
@@ -255,6 +267,11 @@ EXAMPLES: Final[Mapping[str, Envelope[Frozen]]] = {
     type_of(envelope.data): envelope
     for envelope in (
         _envelope(_PUSHED, "towline/hooks/local", _DEV),
+        _envelope(
+            ImageHinted(repository=_DEV.repository, tag=_DEV.tag, actor="ci", occurred_at=_NOW),
+            "towline/hooks/local",
+            _DEV,
+        ),
         _envelope(
             ImageObserved(
                 repository=_DEV.repository,
@@ -322,6 +339,7 @@ EXAMPLES: Final[Mapping[str, Envelope[Frozen]]] = {
         _envelope(_DEAD_LETTER, "towline/deadletters", "towline.inbound/3/17"),
         *(_envelope(data, "towline/observer", subject) for data, subject in _OBSERVED),
         *(_envelope(data, "towline/cli", _DEV) for data in _TOLD),
+        *(_envelope(data, source, subject) for data, source, subject in NOTIFIED),
         _envelope(
             SyncRequested(policy=_POLICY, source=SourcePattern.parse("local/dev/website"), actor="ann"),
             "towline/cli",

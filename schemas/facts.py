@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 
 from schemas.instants import Instant
 from schemas.policies import Platform
-from schemas.references import Actor, Count, Digest, Frozen, MediaType, Reference, Repository
+from schemas.references import Actor, Count, Digest, Frozen, MediaType, Reference, Repository, Tag
 
 #: Bounds of one report. Real ones have some thousands; ten thousand vulnerabilities are about a megabyte.
 VULNERABILITIES_MAX = 20_000
@@ -104,6 +104,24 @@ class ScanCompleted(Frozen):
     actor: Actor | None = None
     occurred_at: Instant | None = None
     carried_from: Reference | None = None
+
+
+class ScanNoticed(Frozen):
+    """A scanner is done with an image. The sender gives numbers only, not the report that policies judge."""
+
+    repository: Repository
+    #: At least one of these is given.
+    digest: Digest | None = None
+    tag: Tag | None = None
+    #: False: the scan failed, and there are no counts.
+    succeeded: bool
+    scanner: Line | None = None
+    #: Vulnerabilities by band. The bands are the sender's, in lower case: ``critical`` of DTR begins at CVSS 7.0.
+    counts: Annotated[dict[Annotated[str, Field(max_length=64)], Count], Field(max_length=32)] = Field(
+        default_factory=dict
+    )
+    actor: Actor | None = None
+    occurred_at: Instant | None = None
 
 
 class SbomSubmitted(Frozen):

@@ -7,12 +7,12 @@ Header ``dialect`` names how the value is written; without it the record is a Cl
 from typing import Final
 
 from schemas.envelope import Envelope
-from schemas.events import ImageDeleted, ImagePushed
 from schemas.instants import Instant
+from schemas.references import Frozen
 from streams.log import LogRecord
 from towline.dialects import Delivery, translate
 from towline.dialects.reasons import shown
-from towline.dialects.recording import record as record_event
+from towline.dialects.recording import events_of
 from towline.errors import UnusableInputError
 
 SOURCE: Final = "towline/inbound"
@@ -23,7 +23,7 @@ DEFAULT_DIALECT: Final = "cloudevents"
 _OURS: Final = frozenset({DIALECT_HEADER, REGISTRY_HEADER, "content-type"})
 
 
-def events_from_record(record: LogRecord, recorded_at: Instant) -> list[Envelope[ImagePushed | ImageDeleted]]:
+def events_from_record(record: LogRecord, recorded_at: Instant) -> list[Envelope[Frozen]]:
     """Return the events of a record, all or none; a record may tell nothing about a tag and so have none.
 
     ``recorded_at`` must be a function of the record, see :func:`streams.arrival.arrived_at`: after a crash the same
@@ -39,10 +39,7 @@ def events_from_record(record: LogRecord, recorded_at: Instant) -> list[Envelope
     translation = translate(headers.get(DIALECT_HEADER, DEFAULT_DIALECT), delivery, headers.get(REGISTRY_HEADER))
     if translation.handshake is not None:
         raise UnusableInputError("a question if deliveries are wanted is answered by HTTP only")
-    if translation.hints or translation.notices:
-        # Kept as a dead letter, to be requeued when they can be.
-        raise UnusableInputError("tags to look at and ends of scans cannot be recorded yet")
-    return [record_event(fact.data, fact.delivery_key, SOURCE, recorded_at) for fact in translation.facts]
+    return events_of(translation, SOURCE, recorded_at)
 
 
 def _headers(record: LogRecord) -> dict[str, str]:

@@ -1,14 +1,18 @@
 """Where an event belongs in the log: its key, and the partition that its key chooses."""
 
 from schemas.catalogue import encode
-from schemas.commands import InspectImage, PollRepository, TargetCommand
+from schemas.commands import InspectImage, PollRepository, ResolveTag, TargetCommand
 from schemas.envelope import Envelope
 from schemas.events import PolicyProposed, PollCompleted, PollFailed, SyncRequested
 from schemas.outcomes import Report
 from schemas.references import Frozen, Repository
+from schemas.webhooks import DeliverWebhook, SubscriptionEnded, SubscriptionsProposed, WebhookDelivered, WebhookFailed
 from streams.log import Append
-from streams.topics import COMMANDS, EVENTS, partition_for, repository_key, source_key
+from streams.topics import COMMANDS, EVENTS, partition_for, repository_key, source_key, subscription_key
 from towline.policy.publish import PROPOSAL_PARTITION
+
+#: What is serialised in one partition.
+_PROPOSED = (PolicyProposed, SyncRequested, SubscriptionsProposed, SubscriptionEnded)
 
 #: The keys of events that belong to no repository.
 POLICIES_KEY = b"policies"
@@ -27,6 +31,8 @@ def _key(event: Envelope[Frozen]) -> bytes | None:
     repository = repository_of(event)
     if repository is not None:
         return repository_key(repository)
+    if isinstance(event.data, WebhookDelivered | WebhookFailed):
+        return subscription_key(event.data.subscription)
     return source_key(event.data.source) if isinstance(event.data, PollCompleted | PollFailed) else None
 
 
@@ -35,7 +41,7 @@ def home_partition(event: Envelope[Frozen], partitions: int) -> int | None:
     key = _key(event)
     if key is not None:
         return partition_for(key, partitions)
-    return PROPOSAL_PARTITION if isinstance(event.data, PolicyProposed | SyncRequested) else None
+    return PROPOSAL_PARTITION if isinstance(event.data, _PROPOSED) else None
 
 
 def event_append(event: Envelope[Frozen]) -> Append:
@@ -47,7 +53,7 @@ def event_append(event: Envelope[Frozen]) -> Append:
     key = _key(event)
     if key is not None:
         return Append(EVENTS, key, encode(event))
-    if isinstance(event.data, PolicyProposed | SyncRequested):
+    if isinstance(event.data, _PROPOSED):
         return Append(EVENTS, POLICIES_KEY, encode(event), PROPOSAL_PARTITION)
     raise ValueError(f"{event.subject} goes to every partition")
 
@@ -61,10 +67,12 @@ def command_append(command: Envelope[Frozen]) -> Append:
     match command.data:
         case TargetCommand() as data:
             key = repository_key(data.target.repository)
-        case InspectImage() as data:
+        case InspectImage() | ResolveTag() as data:
             key = repository_key(data.repository)
         case PollRepository() as data:
             key = source_key(data.source)
+        case DeliverWebhook() as data:
+            key = subscription_key(data.subscription)
         case _:
             raise ValueError(f"{command.subject} is no command")
     return Append(COMMANDS, key, encode(command))

@@ -85,6 +85,11 @@ def repository_key(repository: Repository) -> bytes:
     return str(repository).encode()
 
 
+def subscription_key(name: str) -> bytes:
+    """Return the key of what a subscription is told."""
+    return f"subscription {name}".encode()
+
+
 def source_key(source: SourcePattern) -> bytes:
     """Return the key of what is about a policy's source: of an exact one, that of its repository."""
     return str(source).encode()

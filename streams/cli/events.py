@@ -8,13 +8,14 @@ import typer
 
 from schemas.catalogue import encode, type_of
 from schemas.envelope import Envelope
-from schemas.events import ImageDeleted, ImagePushed
+from schemas.references import Frozen
 from streams.arrival import arrived_at
 from streams.cli.inputs import AsJson, read_file
 from streams.cli.output import note, print_json, run, say
 from streams.inbound import DIALECT_HEADER, REGISTRY_HEADER, events_from_record
 from streams.kafka_log import KafkaLog
 from streams.log import Append, Headers, LogRecord
+from streams.routing import event_append
 from streams.topics import INBOUND
 from towline.errors import MisuseError
 from towline.settings import load_settings
@@ -55,11 +56,11 @@ async def _publish(file: str, dialect: str, registry: str | None, dry_run: bool,
     _print(events, as_json, dry_run)
 
 
-def _key(events: list[Envelope[ImagePushed | ImageDeleted]]) -> bytes:
-    return str(events[0].data.repository).encode() if events else b"towline"
+def _key(events: list[Envelope[Frozen]]) -> bytes:
+    return (event_append(events[0]).key if events else None) or b"towline"
 
 
-def _print(events: list[Envelope[ImagePushed | ImageDeleted]], as_json: bool, dry_run: bool) -> None:
+def _print(events: list[Envelope[Frozen]], as_json: bool, dry_run: bool) -> None:
     if as_json or dry_run:
         for event in events:
             print_json(orjson.Fragment(encode(event)))

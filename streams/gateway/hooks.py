@@ -14,7 +14,7 @@ from streams.gateway.senders import Senders
 from streams.log import EventLog
 from streams.routing import event_append
 from towline.dialects import Delivery, Translation, translate
-from towline.dialects.recording import record
+from towline.dialects.recording import events_of
 from towline.errors import LogError, UnusableInputError
 from towline.failpoints import Failpoints
 from towline.settings import HookSettings
@@ -64,8 +64,7 @@ class Hooks:
         return JSONResponse(answer, status_code=HTTPStatus.ACCEPTED)
 
     async def _record(self, translation: Translation, source: str) -> list[str]:
-        recorded_at = format_instant(self._clock())
-        events = [record(fact.data, fact.delivery_key, source, recorded_at) for fact in translation.facts]
+        events = events_of(translation, source, format_instant(self._clock()))
         if not events:
             return []
         try:

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.events import ImageDeleted, ImagePushed
+from schemas.catalogue import decode
+from schemas.events import ImageDeleted, ImageHinted, ImagePushed
+from schemas.facts import ScanNoticed
+from streams.routing import event_append
 from tests.unit.dialects.deliveries import FIXTURES
 from towline.dialects import DIALECTS, Delivery, Translation, answer_options, translate
-from towline.dialects.delivery import ImageHinted, ScanNoticed
-from towline.dialects.recording import record
+from towline.dialects.recording import events_of
 from towline.errors import UnusableInputError
 
 TEMPLATES: dict[str, list[tuple[dict[str, str], Any]]] = {dialect: [] for dialect in DIALECTS}
@@ -115,13 +117,14 @@ def fits(translation: Translation, size: int) -> None:
     for fact in translation.facts:
         assert isinstance(fact.data, ImagePushed | ImageDeleted)
         assert type(fact.data).model_validate_json(fact.data.model_dump_json()) == fact.data
-        assert record(fact.data, fact.delivery_key, "s", "2026-11-24T08:00:00.000000Z").id
     for told, model in (
         *((hint, ImageHinted) for hint in translation.hints),
         *((n, ScanNoticed) for n in translation.notices),
     ):
         assert isinstance(told.data, model)
         assert model.model_validate_json(told.data.model_dump_json()) == told.data
+    for event in events_of(translation, "s", "2026-11-24T08:00:00.000000Z"):
+        assert decode(event_append(event).value or b"") == event
     everything = (*translation.facts, *translation.hints, *translation.notices)
     assert all(told.data.repository.registry == "local" for told in everything)
     assert len(everything) + len(translation.passed) <= max(1, size)

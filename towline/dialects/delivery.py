@@ -2,14 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
 
-from pydantic import Field
-
-from schemas.events import ImageDeleted, ImagePushed
-from schemas.facts import Line
-from schemas.instants import Instant
-from schemas.references import Actor, Count, Digest, Frozen, Repository, Tag
+from schemas.events import ImageDeleted, ImageHinted, ImagePushed
+from schemas.facts import ScanNoticed
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,33 +20,6 @@ class Delivery:
         """The content type in lower case, without parameters; None when there is none."""
         value = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         return value or None
-
-
-class ImageHinted(Frozen):
-    """Something happened to a tag. What it has now, if it is there at all, only the registry can tell."""
-
-    repository: Repository
-    tag: Tag
-    actor: Actor | None = None
-    occurred_at: Instant | None = None
-
-
-class ScanNoticed(Frozen):
-    """A scanner is done with an image. The sender gives numbers only, not the report that policies judge."""
-
-    repository: Repository
-    #: At least one of these is given.
-    digest: Digest | None = None
-    tag: Tag | None = None
-    #: False: the scan failed, and there are no counts.
-    succeeded: bool
-    scanner: Line | None = None
-    #: Vulnerabilities by band. The bands are the sender's, in lower case: ``critical`` of DTR begins at CVSS 7.0.
-    counts: Annotated[dict[Annotated[str, Field(max_length=64)], Count], Field(max_length=32)] = Field(
-        default_factory=dict
-    )
-    actor: Actor | None = None
-    occurred_at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)

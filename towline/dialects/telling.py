@@ -4,9 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from schemas.events import ImageDeleted, ImagePushed
+from schemas.events import ImageDeleted, ImageHinted, ImagePushed
+from schemas.facts import ScanNoticed
 from schemas.references import REGISTRY_PATTERN
-from towline.dialects.delivery import Fact, Handshake, Hint, ImageHinted, Notice, ScanNoticed, Translation
+from towline.dialects.delivery import Fact, Handshake, Hint, Notice, Translation
 from towline.dialects.moments import instant_or_none
 from towline.dialects.reasons import fitted, shown
 from towline.errors import UnusableInputError

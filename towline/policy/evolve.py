@@ -7,6 +7,7 @@ from schemas.envelope import Envelope
 from schemas.events import (
     ClockTicked,
     ImageDeleted,
+    ImageHinted,
     ImageObserved,
     ImagePushed,
     PolicyProposed,
@@ -33,10 +34,18 @@ from schemas.facts import (
     OverrideRevoked,
     SbomSubmitted,
     ScanCompleted,
+    ScanNoticed,
     SignatureVerified,
     VulnerabilityOverridden,
 )
 from schemas.references import Frozen
+from schemas.webhooks import (
+    SubscriptionEnded,
+    SubscriptionsProposed,
+    SubscriptionsPublished,
+    WebhookDelivered,
+    WebhookFailed,
+)
 from towline import limits
 from towline.policy.agenda import NOTHING, Agenda, Task, merge_tasks
 from towline.policy.arrival import arrival_of
@@ -116,6 +125,8 @@ def _nothing(draft: Draft, event: Event) -> Agenda:  # noqa: ARG001 - the shape 
 
 BRANCHES: Final[Mapping[type[Any], Callable[[Draft, Event], Agenda]]] = {
     ImagePushed: arrive,
+    # A look at the tag finds out what there is to judge.
+    ImageHinted: _nothing,
     ImageObserved: arrive,
     TransferCompleted: arrive,
     TransferSkipped: _skip,
@@ -134,6 +145,8 @@ BRANCHES: Final[Mapping[type[Any], Callable[[Draft, Event], Agenda]]] = {
     ImageInspected: learn,
     InspectionFailed: learn,
     ScanCompleted: learn,
+    # Numbers, and bands of vulnerabilities, are no report.
+    ScanNoticed: _nothing,
     SbomSubmitted: learn,
     SignatureVerified: learn,
     VulnerabilityOverridden: learn_for_repository,
@@ -144,5 +157,10 @@ BRANCHES: Final[Mapping[type[Any], Callable[[Draft, Event], Agenda]]] = {
     PollFailed: fail,
     PromotionRequested: request,
     SyncRequested: _nothing,
+    SubscriptionsProposed: _nothing,
+    SubscriptionsPublished: _nothing,
+    SubscriptionEnded: _nothing,
+    WebhookDelivered: _nothing,
+    WebhookFailed: _nothing,
 }
 """One branch for each type of event."""
