@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from schemas.references import RegistryName
+from schemas.webhooks import ReceiverName
 from towline.errors import SettingsError
 from towline.net.egress.allowances import check_allowance
 
@@ -96,6 +97,26 @@ class HookSettings(_Part):
     token: CredentialReference | None = None
 
 
+class ReceiverSettings(_Part):
+    """Where webhooks are sent, and with which secrets: what subscriptions name, so that the log has neither."""
+
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^/?#@\s]+([/?][^#\s]*)?$")] | None = None
+    #: Instead of ``url``, where the address itself is a secret, such as Slack's.
+    url_from: CredentialReference | None = None
+    #: The first one is current. While it is being replaced, what is sent is signed with all of them.
+    secrets: Annotated[tuple[CredentialReference, ...], Field(max_length=3)] = ()
+    #: A PEM file with the certificate authorities to trust for this receiver, instead of the usual ones.
+    ca_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> "ReceiverSettings":
+        if (self.url is None) == (self.url_from is None):
+            raise ValueError("give either url or url_from")
+        if self.url is not None and not self.secrets:
+            raise ValueError("secrets: without one, nobody can tell who sent what arrives at url")
+        return self
+
+
 class KafkaSettings(_Part):
     """How to reach the broker, and how topics are made."""
 
@@ -113,9 +134,9 @@ class WorkerSettings(_Part):
     session_timeout_seconds: Annotated[float, Field(ge=2, le=300)] = 15.0
     commit_interval_seconds: Annotated[float, Field(gt=0, le=60)] = 0.5
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
-    #: Where workers serve ``/metrics``. Each role has a port of its own: this one, the next, and the one after that.
+    #: Where workers serve ``/metrics``. Each role has a port of its own: this one, and the three after it.
     metrics_host: str = "127.0.0.1"
-    metrics_port: Annotated[int, Field(ge=1, le=65533)] | None = None
+    metrics_port: Annotated[int, Field(ge=1, le=65532)] | None = None
 
 
 class GatewaySettings(_Part):
@@ -130,6 +151,8 @@ class Settings(_Part):
 
     registries: dict[RegistryName, RegistrySettings] = {}
     hooks: dict[RegistryName, HookSettings] = {}
+    #: Who can be told by webhooks.
+    receivers: dict[ReceiverName, ReceiverSettings] = {}
     egress: EgressSettings = EgressSettings()
     #: Whose signatures on images count.
     keys: dict[KeyName, KeySettings] = {}
