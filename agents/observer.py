@@ -1,14 +1,17 @@
-"""The observer: finds out what images consist of, who signed them, and what repositories have."""
+"""The observer: finds out what images consist of, who signed them, and what repositories and single tags have."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from functools import partial
 
 from agents.command_runner import CommandRunner, Duty, Record
 from agents.outcomes import end_id, known_now
 from agents.polling import Polling
+from agents.remembered import Remembered
+from agents.resolving import Resolving
 from schemas.canonical import content_id
-from schemas.commands import InspectImage, PollRepository
+from schemas.commands import InspectImage, PollRepository, ResolveTag
 from schemas.envelope import Envelope
-from schemas.events import PollCompleted, PollFailed
+from schemas.events import ImageDeleted, ImageObserved, PollCompleted, PollFailed
 from schemas.facts import ImageInspected, InspectionFailed, SignatureVerified
 from schemas.references import Frozen
 from streams.log import EventLog
@@ -24,6 +27,9 @@ from towline.registry.signatures import PublicKey
 
 SOURCE = "towline/observer"
 
+Look = InspectImage | PollRepository | ResolveTag
+"""The commands that look at registries."""
+
 
 class Observation:
     """Carries out the commands that look at registries. Repeating a command repeats the ids of its events."""
@@ -32,15 +38,24 @@ class Observation:
         self._registries = registries
         self._keys = keys
         self._attempts = attempts
-        self.polling = Polling(registries, attempts, SOURCE)
+        self._remembered = Remembered()
+        self._polling = Polling(registries, attempts, self._remembered, SOURCE)
+        self.resolving = Resolving(registries, attempts, self._remembered, SOURCE)
 
-    async def carry_out(
-        self, command_id: str, command: InspectImage | PollRepository, record: Record
-    ) -> Envelope[Frozen]:
+    def forget(self) -> None:
+        """Know nothing of what is recorded or under way: others may go on."""
+        self._remembered.forget_all()
+        self.resolving.forget()
+
+    async def carry_out(self, command_id: str, command: Look, record: Record) -> Envelope[Frozen]:
         """Look, record what is seen, and return the event that ends the command."""
-        if isinstance(command, InspectImage):
-            return await self._inspect(command_id, command, record)
-        return await self.polling.carry_out(command_id, command, record)
+        match command:
+            case InspectImage():
+                return await self._inspect(command_id, command, record)
+            case ResolveTag():
+                return await self.resolving.carry_out(command_id, command)
+            case PollRepository():
+                return await self._polling.carry_out(command_id, command, record)
 
     async def _inspect(self, command_id: str, command: InspectImage, record: Record) -> Envelope[Frozen]:
         subject = f"{command.repository}@{command.digest}"
@@ -77,12 +92,12 @@ class Observation:
         return inspected, await find_signers(client, self._keys, command.repository, command.digest)
 
 
-class Observer(CommandRunner[InspectImage | PollRepository]):
+class Observer(CommandRunner[Look]):
     """The handler of the commands that look at registries."""
 
     def __init__(
         self,
-        duty: Duty[InspectImage | PollRepository],
+        duty: Duty[Look],
         log: EventLog,
         event_partitions: int,
         failpoints: Failpoints,
@@ -96,7 +111,7 @@ class Observer(CommandRunner[InspectImage | PollRepository]):
     async def closed(self, partition: int) -> None:
         """See Handler; what is recorded of the sources of a partition is from now on another's to know."""
         await super().closed(partition)
-        self._observation.polling.forget()
+        self._observation.forget()
 
 
 def make_observer(
@@ -107,29 +122,27 @@ def make_observer(
     on_failure: Callable[[BaseException], None],
 ) -> Observer:
     """Return the handler that looks at registries."""
-    duty: Duty[InspectImage | PollRepository] = Duty(
+    duty: Duty[Look] = Duty(
         name="observer",
-        commands=(InspectImage, PollRepository),
-        ends=(ImageInspected, InspectionFailed, PollCompleted, PollFailed),
+        commands=(InspectImage, PollRepository, ResolveTag),
+        ends=(ImageInspected, InspectionFailed, PollCompleted, PollFailed, ImageObserved, ImageDeleted),
         key=_key,
-        queue=lambda command: (
-            (command.repository, command.digest) if isinstance(command, InspectImage) else command.source
-        ),
+        queue=_queue,
         carry_out=observation.carry_out,
-        superseded=_superseded,
+        superseded=partial(_superseded, observation.resolving),
         at_a_time=limits.parallel_observation_count,
     )
     return Observer(duty, log, event_partitions, failpoints, on_failure=on_failure, observation=observation)
 
 
 def _superseded(
-    command_id: str,
-    command: InspectImage | PollRepository,
-    later_id: str,
-    _: InspectImage | PollRepository,
+    resolving: Resolving, command_id: str, command: Look, later_id: str, _: Look
 ) -> Envelope[Frozen] | None:
     if isinstance(command, InspectImage):
         return None  # Each looks at what is signed by then.
+    if isinstance(command, ResolveTag):
+        resolving.wait_for(command, later_id)
+        return None  # Each ends with who hinted.
     failed = PollFailed(
         command_id=command_id,
         source=command.source,
@@ -141,5 +154,15 @@ def _superseded(
     return known_now(failed, id_=end_id(command_id), source=SOURCE, subject=str(command.source))
 
 
-def _key(command: InspectImage | PollRepository) -> bytes:
-    return repository_key(command.repository) if isinstance(command, InspectImage) else source_key(command.source)
+def _queue(command: Look) -> Hashable:
+    match command:
+        case InspectImage():
+            return command.repository, command.digest
+        case ResolveTag():
+            return command.repository, command.tag
+        case PollRepository():
+            return command.source
+
+
+def _key(command: Look) -> bytes:
+    return source_key(command.source) if isinstance(command, PollRepository) else repository_key(command.repository)

@@ -48,14 +48,10 @@ class _Seen:
 class Polling:
     """Carries out the commands to ask a source. Repeating one repeats the ids of its events."""
 
-    def __init__(self, registries: Registries, attempts: Attempts, source: str) -> None:
+    def __init__(self, registries: Registries, attempts: Attempts, remembered: Remembered, source: str) -> None:
         self._poll = Poll(registries, attempts)
         self._source = source
-        self._remembered = Remembered()
-
-    def forget(self) -> None:
-        """Know nothing of what is recorded: others may go on."""
-        self._remembered.forget_all()
+        self._remembered = remembered
 
     async def carry_out(self, command_id: str, command: PollRepository, record: Record) -> Envelope[Frozen]:
         """Ask, record what is not recorded yet, and return the event that ends the command."""

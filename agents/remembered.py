@@ -18,7 +18,7 @@ class Remembered:
     """The tags of the repositories that were asked last, up to ``limits.remembered_tag_count`` over all of them."""
 
     def __init__(self) -> None:
-        self._of: OrderedDict[Repository, Tags] = OrderedDict()
+        self._of: OrderedDict[Repository, dict[str, str]] = OrderedDict()
         self._count = 0
 
     def get(self, repository: Repository) -> Tags | None:
@@ -44,8 +44,24 @@ class Remembered:
         self.forget(repository)
         if _weight(tags) > limits.remembered_tag_count:
             return
-        self._of[repository] = tags
+        self._of[repository] = dict(tags)
         self._count += _weight(tags)
+        self._make_room()
+
+    def note(self, repository: Repository, tag: str, digest: str | None) -> None:
+        """Note what is recorded of a single tag of a repository that is known; None: it is not there."""
+        tags = self._of.get(repository)
+        if tags is None:
+            return
+        self._count -= _weight(tags)
+        if digest is None:
+            tags.pop(tag, None)
+        else:
+            tags[tag] = digest
+        self._count += _weight(tags)
+        self._make_room()
+
+    def _make_room(self) -> None:
         while self._count > limits.remembered_tag_count:
             self.forget(next(iter(self._of)))
 

@@ -111,6 +111,8 @@ class ImageDeleted(Frozen):
     digest: Digest | None = None
     actor: Actor | None = None
     occurred_at: Instant | None = None
+    #: The command that looked for the tag and found none; None when somebody told of the deletion.
+    command_id: str | None = None
 
 
 class PolicyProposed(Frozen):

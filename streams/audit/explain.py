@@ -20,7 +20,7 @@ from schemas.events import (
 from schemas.outcomes import Arrived, Outcome
 from schemas.references import Reference
 from streams.audit.trail import Story, decision_of, is_deletion, read_story
-from streams.audit.wording import REDUCED
+from streams.audit.wording import HINTED, REDUCED
 from streams.history import Recorded
 from streams.log import EventLog
 from towline.policy.arrival import arrival_of
@@ -121,9 +121,12 @@ def _arrival(item: Recorded) -> tuple[str | None, str]:
             part = "" if data.reduced_digest is None else f", {REDUCED.format(digest=data.digest)}"
             return data.arrived_digest, f"by {mover} from {data.source} at {item.envelope.time}{part}"
         case ImageObserved() as data:
-            return data.digest, f"found by a poll at {item.envelope.time}"
-        case ImageDeleted():
-            return None, f"deleted at {item.envelope.time}"
+            if data.cause != "hint":
+                return data.digest, f"found by a poll at {item.envelope.time}"
+            return data.digest, f"{HINTED}{f' by {data.actor}' if data.actor else ''} at {item.envelope.time}"
+        case ImageDeleted() as data:
+            how = "deleted" if data.command_id is None else f"not there when {HINTED}"
+            return None, f"{how} at {item.envelope.time}"
         case TagsListed():
             return None, f"not listed any more at {item.envelope.time}"
         case TagRemoved() as data:

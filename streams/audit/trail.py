@@ -4,20 +4,22 @@ from dataclasses import dataclass
 from typing import cast
 
 from schemas.catalogue import type_of
-from schemas.commands import TargetCommand
+from schemas.commands import ResolveTag, TargetCommand
 from schemas.decisions import Decision
 from schemas.events import (
     ImageDeleted,
+    ImageHinted,
     ImageObserved,
     ImagePushed,
+    PollFailed,
     PromotionRequested,
     TagRemoved,
     TagsListed,
     TransferProgressed,
 )
-from schemas.facts import ImageInspected
+from schemas.facts import ImageInspected, ScanNoticed
 from schemas.outcomes import Outcome, Report
-from schemas.references import Reference, Repository
+from schemas.references import Frozen, Reference, Repository
 from streams.audit.wording import is_fact, told
 from streams.history import Recorded, recorded_of
 from streams.log import EventLog
@@ -48,6 +50,8 @@ class Story:
     decisions: list[Recorded]
     commands: list[Recorded]
     outcomes: list[Recorded]
+    #: Hints at the tag, the commands to look at it, and the looks that could not be made.
+    hints: list[Recorded]
 
 
 async def read_story(log: EventLog, reference: Reference) -> Story:
@@ -72,18 +76,45 @@ async def read_story(log: EventLog, reference: Reference) -> Story:
     targets = {decision.target.repository for decision in map(decision_of, decisions) if decision.target is not None}
     commands = await _followed(log, COMMANDS, targets, ids)
     outcomes = await _followed(log, EVENTS, targets, ids)
-    return Story(arrivals, _facts(events, arrivals, repository), decisions, commands, outcomes)
+    hints = await _hints(log, events, reference)
+    return Story(arrivals, _facts(events, arrivals, reference), decisions, commands, outcomes, hints)
 
 
-def _facts(events: list[Recorded], arrivals: list[Recorded], repository: Repository) -> list[Recorded]:
+async def _hints(log: EventLog, events: list[Recorded], reference: Reference) -> list[Recorded]:
+    """Return the hints at a tag, and what followed but for what the looks saw, which arrived or is gone."""
+    hints = [item for item in events if _is_hint(item.envelope.data, reference)]
+    if not hints:
+        return []
+    given = [item async for item in recorded_of(log, COMMANDS, [reference.repository])]
+    looks = _once([item for item in given if _is_hint(item.envelope.data, reference)])
+    ids = {item.envelope.id for item in looks}
+    ends = (item for item in events if isinstance(item.envelope.data, PollFailed))
+    return [*hints, *looks, *(item for item in ends if cast("PollFailed", item.envelope.data).command_id in ids)]
+
+
+def _is_hint(data: Frozen, reference: Reference) -> bool:
+    if not isinstance(data, ImageHinted | ResolveTag):
+        return False
+    return data.repository == reference.repository and data.tag == reference.tag
+
+
+def _facts(events: list[Recorded], arrivals: list[Recorded], reference: Reference) -> list[Recorded]:
     """Return the facts about the digests that a tag had, about their platforms, and about the whole repository."""
+    repository = reference.repository
     members = ("digest", "reduced_digest")
     digests: set[str | None] = {getattr(item.envelope.data, member, None) for item in arrivals for member in members}
     about = [item for item in events if is_fact(item) and getattr(item.envelope.data, "repository", None) == repository]
     for item in about:
         if isinstance(item.envelope.data, ImageInspected) and item.envelope.data.digest in digests:
             digests |= {image.digest for image in item.envelope.data.images}
-    return [item for item in about if getattr(item.envelope.data, "digest", None) in digests | {None}]
+    return [item for item in about if _tells(item.envelope.data, reference.tag, digests)]
+
+
+def _tells(fact: Frozen, tag: str, digests: set[str | None]) -> bool:
+    digest = getattr(fact, "digest", None)
+    if isinstance(fact, ScanNoticed) and digest is None:
+        return fact.tag == tag
+    return digest is None or digest in digests
 
 
 def decision_of(item: Recorded) -> Decision:
@@ -100,7 +131,7 @@ async def trail(log: EventLog, *references: Reference) -> list[TrailEntry]:
     items: list[Recorded] = []
     for reference in references:
         story = await read_story(log, reference)
-        items += [*story.arrivals, *story.facts, *story.decisions, *story.commands, *story.outcomes]
+        items += [*story.arrivals, *story.facts, *story.decisions, *story.commands, *story.outcomes, *story.hints]
     return _causes_first([_entry(item) for item in sorted(_once(items), key=_place)])
 
 
@@ -177,7 +208,7 @@ def _place(item: Recorded) -> tuple[str, int, int]:
     match item.envelope.data:
         case Decision():
             rank = 1
-        case TargetCommand():
+        case TargetCommand() | ResolveTag():
             rank = 2
         case _:
             rank = 0

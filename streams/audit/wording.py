@@ -4,13 +4,15 @@ from collections.abc import Callable, Mapping, Sized
 from typing import Any, Final
 
 from schemas.catalogue import type_of
-from schemas.commands import CopyImage, RemoveTag
+from schemas.commands import CopyImage, PollCause, RemoveTag, ResolveTag
 from schemas.decisions import Decision
 from schemas.envelope import Envelope
 from schemas.events import (
     ImageDeleted,
+    ImageHinted,
     ImageObserved,
     ImagePushed,
+    PollFailed,
     PromotionRequested,
     RemovalFailed,
     RemovalSkipped,
@@ -29,12 +31,16 @@ from schemas.facts import (
     OverrideRevoked,
     SbomSubmitted,
     ScanCompleted,
+    ScanNoticed,
     SignatureVerified,
     VulnerabilityOverridden,
 )
 from schemas.outcomes import Arrived
 from schemas.references import Actor, Frozen
 from streams.history import Recorded
+
+#: Of what was seen, or missed, when a registry was asked about one tag.
+HINTED: Final = "looked at because of a hint"
 
 #: Of a target tag that does not have the commanded ``digest``.
 REDUCED: Final = "the index of the wanted platforms only: what signs or describes the whole {digest} stayed behind"
@@ -101,14 +107,25 @@ def _reduced(data: Arrived) -> str:
     return f", {REDUCED.format(digest=data.digest)}"
 
 
-def _is_compared(data: ImageObserved | TagsListed) -> bool:
-    return data.cause == "reconciliation"
+def _looked(cause: PollCause) -> str:
+    return "reconciliation" if cause == "reconciliation" else "a poll"
+
+
+def _seen(data: ImageObserved) -> str:
+    return f"{HINTED}{_by(data.actor)}" if data.cause == "hint" else f"seen by {_looked(data.cause)}"
 
 
 def _size(data: TransferStarted) -> str:
     known = (("manifests", data.manifests), ("blobs", data.blobs), ("bytes", data.bytes))
     told = ", ".join(f"{count} {name}" for name, count in known if count is not None)
     return f": {told}" if told else ""
+
+
+def _noticed(data: ScanNoticed) -> str:
+    if not data.succeeded:
+        return "could not scan"
+    counts = ", ".join(f"{count} {band}" for band, count in sorted(data.counts.items()))
+    return f"is done with ({counts or 'without numbers'}; a report decides, and is to be submitted)"
 
 
 def _overridden(_: Envelope[Frozen], data: VulnerabilityOverridden) -> Said:
@@ -128,13 +145,19 @@ _RECORDS: Final[Mapping[type[Frozen], Callable[[Envelope[Frozen], Any], Said]]] 
     ImagePushed: lambda envelope, data: (None, f"{envelope.subject} -> {data.digest}{_by(data.actor)}"),
     ImageObserved: lambda envelope, data: (
         data.command_id,
-        f"{envelope.subject} -> {data.digest} seen by {'reconciliation' if _is_compared(data) else 'a poll'}",
+        f"{envelope.subject} -> {data.digest} {_seen(data)}",
     ),
     TagsListed: lambda _, data: (
         data.command_id,
-        f"{data.repository} does not list it any more, found by {'reconciliation' if _is_compared(data) else 'a poll'}",
+        f"{data.repository} does not list it any more, found by {_looked(data.cause)}",
     ),
-    ImageDeleted: lambda envelope, _: (None, f"{envelope.subject} deleted"),
+    ImageDeleted: lambda envelope, data: (
+        data.command_id,
+        f"{envelope.subject} {'deleted' if data.command_id is None else f'is not there, {HINTED}'}",
+    ),
+    ImageHinted: lambda envelope, data: (None, f"hinted{_by(data.actor)}: something happened to {envelope.subject}"),
+    ResolveTag: lambda envelope, data: (data.event_id, f"look at {envelope.subject}"),
+    PollFailed: lambda _, data: (data.command_id, f"{data.source} could not be asked: {data.cause}: {data.detail}"),
     PromotionRequested: lambda _, data: (
         None if data.retries is None else data.retries.command_id,
         f"{data.actor} asks {'again ' if data.retries else ''}for {data.digest} at {data.target}",
@@ -158,6 +181,7 @@ _FACTS: Final[Mapping[type[Frozen], Callable[[Envelope[Frozen], Any], Said]]] = 
         None,
         f"{data.scanner} found {_count(data.vulnerabilities)} in {_about(data)}{_by(data.actor)}",
     ),
+    ScanNoticed: lambda envelope, data: (None, f"{data.scanner or 'a scanner'} {_noticed(data)} {envelope.subject}"),
     SbomSubmitted: lambda _, data: (
         None,
         f"{data.format} lists {len(data.components)} components of {_about(data)}{_by(data.actor)}",

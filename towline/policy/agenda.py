@@ -52,6 +52,8 @@ class Agenda:
     removals: tuple[Removal, ...] = ()
     #: A repository that has something else than the log knows: it is asked for all that it has.
     asks: Repository | None = None
+    #: A tag of which somebody hinted that something happened to it: the registry is asked what it has now.
+    looks_at: Reference | None = None
 
 
 NOTHING = Agenda()

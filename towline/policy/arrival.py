@@ -1,15 +1,20 @@
-"""An arrival: a tag of a repository has a digest, by a push, because a transfer put it there, or as a poll found it."""
+"""An arrival: a tag of a repository has a digest, by a push, because a transfer put it there, or as a look found it."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from schemas.envelope import Envelope
-from schemas.events import ImageObserved, ImagePushed, TransferCompleted, TransferSkipped
+from schemas.events import ImageObserved, ImagePushed, ObservationCause, TransferCompleted, TransferSkipped
 from schemas.references import Frozen, Reference
+from towline.policy.agenda import News
 
 #: Tags that hold what belongs to another image: cosign's, and those of the referrers tag schema.
 _ATTACHED: Final = re.compile(r"(sha256|sha512)-([a-f0-9]{64}|[a-f0-9]{128})(\.(sig|att|sbom))?")
+
+#: Of what was seen, by why somebody looked.
+_NEWS: Final[Mapping[ObservationCause, News]] = {"hint": "told", "reconciliation": "missed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +27,16 @@ class Arrival:
     hops: int
     pushed_by: str | None = None
     media_type: str | None = None
-    #: A poll found it: it may have been there before anybody asked.
+    #: Somebody looked: the log may have newer word already.
     is_observed: bool = False
-    #: A webhook should have told of it; for a poll, because the log was compared with what is there.
-    is_push: bool = False
+    #: How it came to be known, if it is a change of which a webhook should tell: it did, also when its hint had
+    #: somebody look, or a comparison with what is there found it. None: nobody had to tell.
+    news: News | None = None
+
+    @property
+    def is_found(self) -> bool:
+        """Whether a poll found it: it may have been there before anybody asked."""
+        return self.is_observed and self.news != "told"
 
 
 def arrival_of(event: Envelope[Frozen]) -> Arrival | None:
@@ -37,12 +48,12 @@ def arrival_of(event: Envelope[Frozen]) -> Arrival | None:
     match event.data:
         case ImagePushed() as data:
             return Arrival(
-                Reference(data.repository, data.tag), data.digest, 0, data.actor, data.media_type, is_push=True
+                Reference(data.repository, data.tag), data.digest, 0, data.actor, data.media_type, news="told"
             )
         case ImageObserved() as data:
             reference = Reference(data.repository, data.tag)
-            is_push = data.cause == "reconciliation"
-            return Arrival(reference, data.digest, 0, media_type=data.media_type, is_observed=True, is_push=is_push)
+            news = _NEWS.get(data.cause)
+            return Arrival(reference, data.digest, 0, data.actor, data.media_type, is_observed=True, news=news)
         case TransferSkipped(superseded_by=str()):
             return None
         case TransferCompleted() | TransferSkipped() as data:

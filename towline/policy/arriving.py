@@ -19,7 +19,8 @@ from towline.policy.state.values import Draft, RevisionState
 def arrive(draft: Draft, event: Envelope[Frozen]) -> Agenda:
     """Take an arrival into the state.
 
-    Nothing is changed by a re-delivery, by what a poll confirms, or by what it saw before the tag was last updated.
+    Nothing is changed by a re-delivery, by what a poll confirms, or by what a look saw before the tag was last updated.
+    What a hint had somebody look at counts as a push, by whom the hint says.
     """
     arrival = arrival_of(event)
     if arrival is None:
@@ -28,7 +29,7 @@ def arrive(draft: Draft, event: Envelope[Frozen]) -> Agenda:
     tag = TagState.read(draft, reference)
     if event.id in tag.recent:
         return REPEATED
-    if arrival.is_observed and (tag.digest == arrival.digest or event.time < tag.updated_at):
+    if _is_old(arrival, tag, event.time):
         failed_at = inspection_failed_at(draft, reference.repository, arrival.digest)
         if tag.digest != arrival.digest or failed_at is None or event.time <= failed_at:
             return REPEATED
@@ -60,6 +61,13 @@ def arrive(draft: Draft, event: Envelope[Frozen]) -> Agenda:
     return agenda
 
 
+def _is_old(arrival: Arrival, tag: TagState, time: str) -> bool:
+    """Tell whether the log knows what was seen at a moment, or has newer word of the tag."""
+    if tag.digest == arrival.digest:
+        return arrival.is_found
+    return arrival.is_observed and time < tag.updated_at
+
+
 def _agenda(draft: Draft, arrival: Arrival, tag: TagState) -> Agenda:
     reference, revision = arrival.reference, RevisionState.read(draft).revision
     if (subject := attached_to(reference.tag)) is not None:
@@ -82,16 +90,14 @@ def _agenda(draft: Draft, arrival: Arrival, tag: TagState) -> Agenda:
 
 def _was_there_before(draft: Draft, arrival: Arrival, tag: TagState) -> bool:
     """Tell whether the first poll of a repository found a tag of which nobody had told."""
-    if not arrival.is_observed or tag.is_known:
+    if not arrival.is_found or tag.is_known:
         return False
     return PolledState.read(draft, arrival.reference.repository).first_at is None
 
 
 def _news(draft: Draft, arrival: Arrival, tag: TagState) -> News | None:
     """Return how a change came to be known, of which a webhook should tell."""
-    if not arrival.is_push or _was_there_before(draft, arrival, tag):
-        return None
-    return "missed" if arrival.is_observed else "told"
+    return None if _was_there_before(draft, arrival, tag) else arrival.news
 
 
 def _note_image(draft: Draft, event: Envelope[Frozen], arrival: Arrival) -> None:
@@ -111,14 +117,15 @@ def _note_image(draft: Draft, event: Envelope[Frozen], arrival: Arrival) -> None
 
 
 def delete(draft: Draft, event: Envelope[Frozen]) -> Agenda:
-    """Take the deletion of a tag into the state."""
+    """Take the deletion of a tag into the state, unless it is a look's that saw what was before the last update."""
     data = event.data
     # A registry that deletes by digest also tells each tag that it took along; the digest alone names no tag.
     if not isinstance(data, ImageDeleted) or data.tag is None:
         return NOTHING
     reference = Reference(data.repository, data.tag)
     tag = TagState.read(draft, reference)
-    if event.id in tag.recent:
+    is_old = data.command_id is not None and event.time < tag.updated_at
+    if is_old or event.id in tag.recent:
         return NOTHING
     if not tag.is_known:
         note_tag(draft, reference)

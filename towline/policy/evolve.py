@@ -51,6 +51,7 @@ from towline.policy.agenda import NOTHING, Agenda, Task, merge_tasks
 from towline.policy.arrival import arrival_of
 from towline.policy.arriving import arrive, delete, remove
 from towline.policy.comparing import compare, fail
+from towline.policy.hinting import take_hint
 from towline.policy.index import policies_in_force
 from towline.policy.learning import learn, learn_for_repository, request
 from towline.policy.listing import go_on, take_listing
@@ -125,8 +126,7 @@ def _nothing(draft: Draft, event: Event) -> Agenda:  # noqa: ARG001 - the shape 
 
 BRANCHES: Final[Mapping[type[Any], Callable[[Draft, Event], Agenda]]] = {
     ImagePushed: arrive,
-    # A look at the tag finds out what there is to judge.
-    ImageHinted: _nothing,
+    ImageHinted: take_hint,
     ImageObserved: arrive,
     TransferCompleted: arrive,
     TransferSkipped: _skip,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from schemas.commands import CopyImage, InspectImage, PollRepository, RemoveTag
+from schemas.commands import CopyImage, InspectImage, PollRepository, RemoveTag, ResolveTag
 from schemas.decisions import Decision
 from schemas.envelope import Envelope
 from schemas.events import PolicyPublished
@@ -12,6 +12,7 @@ from towline.policy.agenda import News
 from towline.policy.carry import carry
 from towline.policy.decide import decide
 from towline.policy.evolve import evolve
+from towline.policy.hinting import looks
 from towline.policy.plan import inspections, plan
 from towline.policy.polls import polls
 from towline.policy.publish import announce
@@ -25,7 +26,7 @@ class Step:
     """Everything that one event leads to."""
 
     decisions: tuple[Envelope[Decision], ...]
-    commands: tuple[Envelope[CopyImage | RemoveTag | InspectImage | PollRepository], ...]
+    commands: tuple[Envelope[CopyImage | RemoveTag | InspectImage | PollRepository | ResolveTag], ...]
     #: Events for every partition.
     announcements: tuple[Envelope[PolicyPublished], ...]
     #: Events for the partitions of the targets.
@@ -46,7 +47,7 @@ def take(state: StateView, event: Envelope[Frozen]) -> Step:
     given = tuple(command for decision in decisions for command in plan(decision))
     return Step(
         decisions,
-        (*given, *inspections(draft, event, agenda), *polls(state, draft, event, agenda)),
+        (*given, *inspections(draft, event, agenda), *polls(state, draft, event, agenda), *looks(event, agenda)),
         announce(state, event),
         tuple(fact for decision in decisions for fact in carry(draft, event, decision)),
         draft.changes,

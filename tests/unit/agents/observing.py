@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from agents.observer import Observation, make_observer
@@ -11,10 +11,10 @@ from agents.partition_worker import Handler
 from agents.table import MemoryTable, Table
 from schemas.canonical import content_id
 from schemas.catalogue import decode
-from schemas.commands import InspectImage, PollRepository
+from schemas.commands import InspectImage, PollRepository, ResolveTag
 from schemas.envelope import Envelope
 from schemas.patterns import SourcePattern
-from schemas.references import Frozen, Repository
+from schemas.references import Frozen, Reference, Repository
 from streams.local_registry import LocalRegistry
 from streams.log import LogRecord
 from streams.memory_log import MemoryLog
@@ -108,6 +108,12 @@ def inspect(repository: str, digest: str) -> Envelope[InspectImage]:
 def poll(source: str) -> Envelope[PollRepository]:
     data = PollRepository(event_id="0" * 64, source=SourcePattern.parse(source), cause="interval")
     return _command(data, source)
+
+
+def resolve(reference: str, *, key: str = "", actor: str | None = None) -> Envelope[ResolveTag]:
+    parsed = Reference.parse(reference)
+    data = ResolveTag(event_id="0" * 64, repository=parsed.repository, tag=parsed.tag, actor=actor)
+    return replace(_command(data, reference), id=content_id("test", "resolve", reference, key))
 
 
 def _command(data: DataT, subject: str) -> Envelope[DataT]:

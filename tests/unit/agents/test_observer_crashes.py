@@ -9,12 +9,12 @@ from agents.observer import Observation
 from agents.table import MemoryTable
 from schemas.commands import InspectImage, PollRepository
 from schemas.envelope import Envelope
-from schemas.events import ImageObserved, PollCompleted, TagsListed
+from schemas.events import ImageDeleted, ImageObserved, PollCompleted, TagsListed
 from schemas.facts import ImageInspected
 from schemas.references import Frozen
 from tests.support.signing import Signer, payload_for, push_signatures
 from tests.unit.agents.harness import PARTITIONS, until
-from tests.unit.agents.observing import Scene, inspect, observing, poll
+from tests.unit.agents.observing import Scene, inspect, observing, poll, resolve
 from tests.unit.agents.transferring import start
 from towline.registry import Attempts, push_image
 from towline.registry.signatures import load_key
@@ -32,17 +32,24 @@ async def commands(scene: Scene) -> list[Envelope[Frozen]]:
     image = await push_image(scene.client, "dev/app", "1.0", [b"layer"])
     for repository, tag in (("dev/app", "1.1"), ("dev/tool", "1.0"), ("qa/app", "1.0"), ("qa/app", "1.1")):
         await push_image(scene.client, repository, tag, [b"other"])
-    made = [inspect("local/dev/app", image.digest), poll("local/qa/app"), poll("local/dev/*")]
+    made = [
+        inspect("local/dev/app", image.digest),
+        poll("local/qa/app"),
+        poll("local/dev/*"),
+        resolve("local/dev/app:1.0"),
+        resolve("local/dev/app:gone"),
+    ]
     await scene.command(*made)
     return made
 
 
 async def assert_told_once_by_id(scene: Scene) -> None:
-    """One inspection; two tags, and three in two repositories, each with its listing and its completion."""
+    """One inspection; two tags, and three in two repositories, each with its listing and its completion; two looks."""
     data = {event.id: event.data for event in await scene.events()}
     kinds = [type(item) for item in data.values()]
     assert kinds.count(ImageInspected) == 1
-    assert kinds.count(ImageObserved) == 2 + 3
+    assert kinds.count(ImageObserved) == 2 + 3 + 1
+    assert kinds.count(ImageDeleted) == 1
     assert kinds.count(TagsListed) == 1 + 2
     assert kinds.count(PollCompleted) == 1 + 3
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from agents.polling import Polling
+from agents.remembered import Remembered
 from schemas.canonical import content_id
 from schemas.commands import PollCause
 from schemas.envelope import Envelope
@@ -33,7 +34,7 @@ class Asking:
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
-        self.polling = Polling(scene.registries, Attempts(sleep=scene._pause), "test")
+        self.polling = Polling(scene.registries, Attempts(sleep=scene._pause), Remembered(), "test")
         self.recorded: list[Envelope[Frozen]] = []
         self.fails_after: int | None = None
         self._polls = 0

@@ -91,3 +91,28 @@ def test_a_page_has_one_of_several_tags_in_its_range() -> None:
         False,
         False,
     ]
+
+
+def test_what_a_single_tag_was_recorded_to_have_is_known_with_the_others(remembered: Remembered) -> None:
+    given = tags("1", "2")
+    remembered.remember(A, given)
+    remembered.note(A, "1", "moved")
+    remembered.note(A, "2", None)
+    remembered.note(A, "never", None)
+    assert remembered.get(A) == {"1": "moved"}
+    assert given == tags("1", "2")
+    remembered.note(B, "1", "one")
+    assert remembered.get(B) is None, "what else it has is not known"
+
+
+def test_single_tags_take_room_and_leave_it(remembered: Remembered) -> None:
+    remembered.remember(A, tags("1"))
+    remembered.remember(B, tags("1", "2"))
+    remembered.note(A, "2", "two")
+    assert remembered.get(A) == {"1": "digest of 1", "2": "two"}
+    remembered.note(A, "3", "three")
+    assert (remembered.get(A), remembered.get(B)) == ({**tags("1"), "2": "two", "3": "three"}, None)
+    for name in ("1", "2", "3"):
+        remembered.note(A, name, None)
+    remembered.remember(B, tags("1", "2", "3", "4"))
+    assert (remembered.get(A), remembered.get(B)) == ({}, tags("1", "2", "3", "4"))

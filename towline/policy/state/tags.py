@@ -41,8 +41,8 @@ class TagState:
 
     @property
     def is_known(self) -> bool:
-        """Whether an event about this tag came before."""
-        return bool(self.recent)
+        """Whether an event told before what this tag has; a hint tells nothing of that."""
+        return bool(self.updated_at)
 
     @classmethod
     def read(cls, state: StateView, reference: Reference) -> "TagState":
