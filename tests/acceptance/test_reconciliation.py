@@ -10,7 +10,6 @@ import socket
 import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +18,12 @@ import pytest_asyncio
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from agents.ticker import tick_at
 from schemas.descriptors import Descriptor
-from schemas.events import PollCompleted
 from schemas.references import Repository
-from streams.routing import CLOCK_KEY, broadcast_appends
 from streams.topics import EVENTS
 from tests.support.brokers import BrokerUnderTest
 from tests.support.stage import Stage, stage
 from tests.support.system import PARTITIONS, STEP_SECONDS
-from tests.support.waiting import eventually
 from towline.policy.decide import MISSED
 from towline.registry import push_image
 
@@ -69,7 +64,7 @@ async def running(
             file = folder / "policies.yaml"
             file.write_text(yaml.safe_dump(POLICIES))
             await built.done("policy", "apply", str(file))
-            await compared(built, 1)
+            await built.polled(1)
             yield built
 
 
@@ -89,21 +84,6 @@ async def tell(stage: Stage, tag: str, image: Descriptor, folder: Path) -> None:
     file = folder / "event.json"
     file.write_text(json.dumps({"headers": {}, "body": body}))
     await stage.done("event", "publish", str(file))
-
-
-async def hours_later(stage: Stage, hours: int) -> None:
-    tick = tick_at(datetime.now(UTC) + timedelta(hours=hours))
-    await stage.one.log.append_all(broadcast_appends(tick, CLOCK_KEY, PARTITIONS))
-
-
-async def compared(stage: Stage, times: int) -> None:
-    """Wait until the source was asked so often."""
-
-    async def so() -> bool:
-        data = [item.envelope.data for item in await stage.one.records(EVENTS)]
-        return sum(isinstance(item, PollCompleted) for item in data) >= times
-
-    await eventually(so, seconds=STEP_SECONDS, what=f"poll number {times}")
 
 
 async def told(stage: Stage) -> dict[str, Any]:
@@ -137,13 +117,13 @@ async def test_a_push_that_no_webhook_told_is_found_and_mirrored_and_the_trail_s
     lost = await push(stage, "1.1")
     await stage.becomes(f"{SOURCE}:1.0", "app-to-first", "mirror", "completed")
     assert (await stage.explained(f"{SOURCE}:1.1"))["policies"] == []
-    await hours_later(stage, 2)
+    await stage.hours_later(2)
     await stage.becomes(f"{SOURCE}:1.1", "app-to-first", "mirror", "completed")
     assert await stage.registries("first").resolve("from-second/app", "1.1") == lost.digest
     for question in (("audit", "trail"), ("explain",)):
         assert MISSED in await stage.done(*question, f"{SOURCE}:1.1")
         assert MISSED not in await stage.done(*question, f"{SOURCE}:1.0")
-    await compared(stage, 2)
+    await stage.polled(2)
     found = await told(stage)
     assert (found["pushes_told"], found["pushes_missed"], found["share_missed"]) == (1, 1, 0.5)
     assert found["last_compared"] is not None
@@ -153,8 +133,8 @@ async def test_a_deletion_that_no_webhook_told_is_found(stage: Stage) -> None:
     client = stage.registries("second")
     await client.delete_manifest(SOURCE.name, await client.resolve(SOURCE.name, "0.9"))
     assert (await told(stage))["deletions_missed"] == 0
-    await hours_later(stage, 4)
-    await compared(stage, 3)
+    await stage.hours_later(4)
+    await stage.polled(3)
     assert (await told(stage))["deletions_missed"] == 1
 
 

@@ -4,7 +4,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +55,47 @@ def binary(release: Release = "2.8") -> str:
     return program("docker-registry", "CNCF distribution is not installed: apt-get install docker-registry")
 
 
+@dataclass
+class RunningDistribution:
+    """A registry whose process a test can kill and start again: on the same address, with the same images."""
+
+    url: str
+    _command: Sequence[str]
+    _port: int
+    _log: Path
+    _process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> bool:
+        """Start it and wait until it listens; False when it ended, as it does when somebody took the port before."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=child_environment(OTEL_TRACES_EXPORTER="none"),
+            )
+        return _answers(self._process, self._port)
+
+    def kill(self) -> None:
+        """End it as a power cut would: the notifications that it has not sent are lost."""
+        assert self._process is not None, "not started"
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """End it in order."""
+        assert self._process is not None, "not started"
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def said(self) -> str:
+        """The end of what it logged."""
+        return self._log.read_text(errors="replace")[-2000:]
+
+
 @contextmanager
 def distribution(
     *,
@@ -71,36 +112,42 @@ def distribution(
     ``basic`` asks for USER and PASSWORD; ``elsewhere`` takes images with layers that are only named, with an address.
     ``deletes`` says whether deleting is allowed.
     """
-    path = binary(release)
+
+    def config(folder: Path, port: int) -> dict[str, Any]:
+        made = _config(folder, port, notify=notify, basic=basic, token=token, tls=tls)
+        made["storage"]["delete"]["enabled"] = deletes
+        if elsewhere:
+            made["validation"] = {"manifests": {"urls": {"allow": ["^https?://"]}}}
+        return made
+
+    with _running(binary(release), config, "https" if tls else "http") as running:
+        yield running.url
+
+
+@contextmanager
+def mortal_distribution(notify: Endpoint) -> Iterator[RunningDistribution]:
+    """Run a registry that tells of pushes, and that a test may kill and start again."""
+    with _running(binary(), lambda folder, port: _config(folder, port, notify=[notify]), "http") as running:
+        yield running
+
+
+@contextmanager
+def _running(path: str, config: Callable[[Path, int], dict[str, Any]], scheme: str) -> Iterator[RunningDistribution]:
     with tempfile.TemporaryDirectory(prefix="towline-distribution-") as name:
         folder = Path(name)
         (folder / "htpasswd").write_text(_HTPASSWD)
         for _ in range(_STARTS):
             port = _free_port()
-            config = _config(folder, port, notify=notify, basic=basic, token=token, tls=tls)
-            config["storage"]["delete"]["enabled"] = deletes
-            if elsewhere:
-                config["validation"] = {"manifests": {"urls": {"allow": ["^https?://"]}}}
-            (folder / "config.yml").write_text(yaml.safe_dump(config))
-            with (folder / "log").open("wb") as log:
-                process = subprocess.Popen(
-                    [path, "serve", str(folder / "config.yml")],
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    env=child_environment(OTEL_TRACES_EXPORTER="none"),
-                )
+            (folder / "config.yml").write_text(yaml.safe_dump(config(folder, port)))
+            command = [path, "serve", str(folder / "config.yml")]
+            running = RunningDistribution(f"{scheme}://127.0.0.1:{port}", command, port, folder / "log")
             try:
-                if _answers(process, port):
-                    yield f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+                if running.start():
+                    yield running
                     return
             finally:
-                process.terminate()
-                try:
-                    process.wait(STOP_SECONDS)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
-        raise AssertionError(f"distribution did not start: {(folder / 'log').read_text()[-2000:]}")
+                running.stop()
+        raise AssertionError(f"distribution did not start: {running.said()}")
 
 
 def _config(
@@ -108,9 +155,9 @@ def _config(
     port: int,
     *,
     notify: Sequence[Endpoint],
-    basic: bool,
-    token: TokenAuth | None,
-    tls: ServerCertificate | None,
+    basic: bool = False,
+    token: TokenAuth | None = None,
+    tls: ServerCertificate | None = None,
 ) -> dict[str, Any]:
     http: dict[str, Any] = {"addr": f"127.0.0.1:{port}", "secret": "shared"}
     if tls is not None:
@@ -161,7 +208,6 @@ def _free_port() -> int:
 
 
 def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
-    """Wait until it listens; False when it ended, as it does when somebody took the port in between."""
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end and process.poll() is None:
         try:

@@ -7,11 +7,16 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from agents.ticker import tick_at
+from schemas.events import PollCompleted
+from streams.routing import CLOCK_KEY, broadcast_appends
+from streams.topics import EVENTS
 from tests.support.brokers import BrokerUnderTest
-from tests.support.system import STEP_SECONDS, System, system
+from tests.support.system import PARTITIONS, STEP_SECONDS, System, system
 from tests.support.waiting import eventually
 from towline.registry import Registries
 
@@ -67,6 +72,20 @@ class Stage:
             is_so, seconds=STEP_SECONDS, what=f"{verdict} {outcome or ''} of {policy} on {reference}: {found}"
         )
         return found
+
+    async def hours_later(self, hours: int) -> None:
+        """Let hours pass in the log, where the ticker sleeps."""
+        tick = tick_at(datetime.now(UTC) + timedelta(hours=hours))
+        await self.one.log.append_all(broadcast_appends(tick, CLOCK_KEY, PARTITIONS))
+
+    async def polled(self, times: int) -> None:
+        """Wait until sources were asked so often."""
+
+        async def so() -> bool:
+            data = [item.envelope.data for item in await self.one.records(EVENTS)]
+            return sum(isinstance(item, PollCompleted) for item in data) >= times
+
+        await eventually(so, seconds=STEP_SECONDS, what=f"poll number {times}")
 
 
 def free_port() -> int:
