@@ -1,4 +1,4 @@
-"""``python -m agents evaluate|transfer|observe``: one worker process. ``towline worker`` starts it."""
+"""``python -m agents evaluate|transfer|observe|notify``: one worker process. ``towline worker`` starts it."""
 
 import asyncio
 import importlib.metadata
@@ -16,6 +16,7 @@ from agents.app import Attachment, attach, make_app, run_app
 from agents.command_runner import CommandRunner
 from agents.evaluator import Evaluator
 from agents.intake import Intake
+from agents.notifier import Notifier
 from agents.observer import Observation, make_observer
 from agents.retry import retrying
 from agents.shell import Shell
@@ -33,7 +34,9 @@ from streams.transfers.reductions import Reductions
 from streams.workers import ROLES
 from towline.errors import InfrastructureError, MisuseError, SettingsError
 from towline.failpoints import Failpoints
+from towline.net.egress.guard import Egress
 from towline.policy.publish import PROPOSAL_PARTITION
+from towline.receivers.sending import Receivers
 from towline.registry import (
     Attempts,
     CopyEngine,
@@ -131,6 +134,15 @@ async def _observe(settings: Settings, log: KafkaLog, _: Metrics, failure: _Fail
         await _run_commands(settings, log, failure, observer, app_id="towline-observe", table_name="observations")
 
 
+async def _notify(settings: Settings, log: KafkaLog, metrics: Metrics, failure: _Failure) -> None:
+    egress, failpoints = Egress.of(settings.egress), Failpoints(settings.failpoints)
+    async with Receivers(settings.receivers, egress) as receivers:
+        notifier = Notifier(log, await log.partitions(EVENTS), receivers, failpoints, failure)
+        metrics.watch_waiting(notifier.lines.counts)
+        async with notifier.alarm(failure):
+            await _run_commands(settings, log, failure, notifier, app_id="towline-notify", table_name="webhooks")
+
+
 async def _run_commands(
     settings: Settings, log: KafkaLog, failure: _Failure, runner: CommandRunner[Any], *, app_id: str, table_name: str
 ) -> None:
@@ -149,6 +161,7 @@ _WORK: Final[Mapping[str, Callable[[Settings, KafkaLog, Metrics, _Failure], Awai
     "evaluate": _evaluate,
     "transfer": _transfer,
     "observe": _observe,
+    "notify": _notify,
 }
 
 
@@ -174,7 +187,7 @@ async def _main(role: str) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, failure.stop.set)
     await require_topics(settings.kafka)
-    metrics = Metrics(settings.registries)
+    metrics = Metrics(settings.registries, settings.receivers)
     async with CountedLog(settings.kafka, metrics) as log, _metrics_served(settings, role, metrics):
         await _WORK[role](settings, log, metrics, failure)
     return 0 if failure.error is None else 3

@@ -53,8 +53,12 @@ class Backlog(Generic[CommandT]):
         """Leave in the log what a partition has from an offset on."""
         self._left_from[partition] = offset
 
+    def returned(self, partition: int) -> None:
+        """Note that a job that had left the pool before its end is in it again."""
+        self._loaded[partition] = self._loaded.get(partition, 0) + 1
+
     def ended(self, partition: int) -> None:
-        """Note that one of a partition's jobs has ended."""
+        """Note that one of a partition's jobs has ended, or left the pool."""
         # A partition that was given up and taken over meanwhile begins to count anew.
         self._loaded[partition] = max(self._loaded.get(partition, 0) - 1, 0)
 

@@ -48,8 +48,9 @@ class Duty(Generic[CommandT]):
     key: Callable[[CommandT], bytes]
     #: Commands of equal queues are carried out one after the other.
     queue: Callable[[CommandT], Hashable]
-    #: Does it, with what it records on the way, and returns the event that ends it.
-    carry_out: Callable[[str, CommandT, Record], Awaitable[Envelope[Frozen]]]
+    #: Does it, with what it records on the way, and returns the event that ends it; None: it has not ended, and whoever
+    #: says so sees to it that it is carried out again.
+    carry_out: Callable[[str, CommandT, Record], Awaitable[Envelope[Frozen] | None]]
     #: Returns the event that ends a command because of a later one of its queue, by id and command both; None when
     #: both are to be carried out.
     superseded: Callable[[str, CommandT, str, CommandT], Envelope[Frozen] | None]
@@ -161,6 +162,10 @@ class CommandRunner(Generic[CommandT]):
             end = self._duty.superseded(job.command_id, job.command, last.command_id, last.command)
         if end is None:
             end = await self._duty.carry_out(job.command_id, job.command, self._record)
+        if end is not None:
+            await self._tell_end(job, end)
+
+    async def _tell_end(self, job: Job[CommandT], end: Envelope[Frozen]) -> None:
         await self._record([end])
         await self._failpoints.hit(f"{self.name}.outcome_acked")
         if self.submit is not None:

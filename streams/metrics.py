@@ -6,10 +6,12 @@ credential is ever a label. Counters begin at nothing with each process; an even
 counts again.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -33,6 +35,7 @@ from schemas.events import (
 from schemas.instants import parse_instant
 from schemas.outcomes import Outcome
 from schemas.references import Frozen
+from schemas.webhooks import WebhookDelivered, WebhookFailed
 from streams.kafka_log import KafkaLog
 from streams.log import Append, Position
 from streams.routing import repository_of
@@ -55,10 +58,11 @@ _ENDS: Final[Mapping[type[Outcome], tuple[str, str]]] = {
 
 
 class Metrics:
-    """The metrics of one process. ``registries`` are the names that may be labels."""
+    """The metrics of one process. ``registries`` and ``receivers`` are the names that may be labels."""
 
-    def __init__(self, registries: Collection[str]) -> None:
+    def __init__(self, registries: Collection[str], receivers: Collection[str] = ()) -> None:
         self._registries = frozenset(registries)
+        self._receivers = frozenset(receivers)
         self._causes: set[str] = set()
         self._series: dict[tuple[Counter, tuple[str, ...]], Counter] = {}
         self._all = kept = CollectorRegistry()
@@ -93,6 +97,12 @@ class Metrics:
             ["work", "outcome", "cause"],
             registry=kept,
         )
+        self._webhooks = Counter(
+            "towline_webhooks",
+            "Webhooks that ended: delivered, or failed and why.",
+            ["receiver", "outcome", "cause"],
+            registry=kept,
+        )
         self._clock = Gauge(
             "towline_clock_timestamp_seconds",
             "The log's time up to which a partition is applied; the present minus this is how far it is behind.",
@@ -120,6 +130,10 @@ class Metrics:
                 self._count(self._polls, self._registry(data.source.registry), "completed")
             case PollFailed() if data.cause != SUPERSEDED:
                 self._count(self._polls, self._registry(data.source.registry), "failed")
+            case WebhookDelivered():
+                self._count(self._webhooks, self._receiver(data.receiver), "delivered", "")
+            case WebhookFailed():
+                self._count(self._webhooks, self._receiver(data.receiver), "failed", self._cause(data))
             case Outcome():
                 self._count(self._transfers, *_ENDS[type(data)], self._cause(data))
             case _:
@@ -128,6 +142,18 @@ class Metrics:
     def left(self, partition: int) -> None:
         """Tell nothing of a partition any more: it is another process's."""
         self._clock.remove_by_labels({"partition": str(partition)})
+
+    def watch_waiting(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        """Tell from now on how many webhooks wait for each receiver, as ``counts`` has it by name."""
+
+        def by_label() -> dict[str, int]:
+            found = dict.fromkeys(self._receivers, 0)
+            for name, count in counts().items():
+                label = self._receiver(name)
+                found[label] = found.get(label, 0) + count
+            return found
+
+        self._all.register(_Waiting(by_label))
 
     def exposition(self) -> bytes:
         """Return all metrics in the text format."""
@@ -143,7 +169,10 @@ class Metrics:
     def _registry(self, name: str) -> str:
         return name if name in self._registries else _OTHER
 
-    def _cause(self, data: Outcome) -> str:
+    def _receiver(self, name: str) -> str:
+        return name if name in self._receivers else _OTHER
+
+    def _cause(self, data: Outcome | WebhookFailed) -> str:
         if getattr(data, "superseded_by", None) is not None:
             return SUPERSEDED
         cause = str(getattr(data, "cause", ""))
@@ -155,6 +184,23 @@ class Metrics:
     async def answer(self, _: Request) -> Response:
         """Answer ``/metrics``."""
         return Response(self.exposition(), media_type=CONTENT_TYPE_LATEST)
+
+
+class _Waiting(Collector):
+    """How many webhooks wait, counted when somebody asks."""
+
+    def __init__(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            "towline_webhooks_waiting",
+            "Webhooks that wait for a turn at their receiver or for their next attempt.",
+            labels=["receiver"],
+        )
+        for name, count in sorted(self._counts().items()):
+            family.add_metric([name], count)
+        yield family
 
 
 class CountedLog(KafkaLog):

@@ -12,7 +12,7 @@ from typing import IO, Final
 
 from towline.errors import InfrastructureError
 
-ROLES: Final = ("evaluate", "transfer", "observe")
+ROLES: Final = ("evaluate", "transfer", "observe", "notify")
 
 #: A worker commits what it has acknowledged and leaves its group; then it is ended.
 _STOP_TIMEOUT_SECONDS: Final = 20.0

@@ -296,3 +296,27 @@ reply_bytes: Final = 64 * 1024
 #: Target tags of which a worker that removes remembers what they got in place of the commanded index, some 700 bytes
 #: each. Of what does not fit, the log is read anew.
 reduction_count: Final = 50_000
+
+# -- Webhooks out -----------------------------------------------------------------------------------------------------
+
+#: Pauses between the attempts of one webhook: a restart is bridged within minutes, a weekend within three days. The
+#: example of Standard Webhooks, with a minute between seconds and minutes.
+webhook_pauses_seconds: Final = (5.0, 60.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
+
+#: By how much of itself a pause is longer or shorter, so that what failed together does not come again together.
+webhook_jitter_share: Final = 0.1
+
+#: The longest `Retry-After` of a receiver that is honoured: a receiver that asks for days would keep what it is not
+#: told from ever ending.
+webhook_retry_after_seconds: Final = 3600.0
+
+#: Webhooks under way at a time, all receivers together. Each receiver has `requests_per_host_count` of them, so that
+#: more receivers than anybody has must hang before others wait.
+parallel_delivery_count: Final = 256
+
+#: Webhooks that wait for one receiver's turn or for their next attempt, some 300 bytes each; their bodies are in the
+#: table. What comes beyond ends as failed while the receiver fails, and waits in the log while it does not.
+waiting_delivery_count: Final = 10_000
+
+#: How long the body of an answer is read whose status has been seen: it is for people who look for a reason.
+reply_beginning_seconds: Final = 5.0

@@ -196,7 +196,7 @@ def read_credential(reference: str) -> str:
     """Return the secret that a reference names.
 
     Raises:
-        SettingsError: the variable or file is not there. The text names the reference, never the value.
+        SettingsError: the variable or file is not there, or no text. The text names the reference, never the value.
     """
     kind, _, name = reference.partition(":")
     try:
@@ -205,6 +205,8 @@ def read_credential(reference: str) -> str:
         raise SettingsError(
             f"credential {reference}: there is no such {'variable' if kind == 'env' else 'file'}"
         ) from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"credential {reference}: the file is not UTF-8") from None
 
 
 def docker_config_file() -> Path:

@@ -55,16 +55,18 @@ async def _gateway() -> None:
 
 
 def worker(
-    role: Annotated[str, typer.Argument(metavar="[evaluate|transfer|observe|all]", help="Which work to do.")] = "all",
+    role: Annotated[
+        str, typer.Argument(metavar="[evaluate|transfer|observe|notify|all]", help="Which work to do.")
+    ] = "all",
 ) -> None:
-    """Do the work: evaluate policies, transfer images, look at registries, or all of it."""
+    """Do the work: evaluate policies, transfer images, look at registries, send webhooks, or all of it."""
     run(_worker(role))
 
 
 async def _worker(role: str) -> None:
     roles = ROLES if role == "all" else (role,)
     if not set(roles) <= set(ROLES):
-        raise MisuseError(f"{role!r} is no role: evaluate, transfer, observe or all")
+        raise MisuseError(f"{role!r} is no role: evaluate, transfer, observe, notify or all")
     await require_topics(load_settings().kafka)
     async with workers(roles, child_environment()) as group:
         await _until_stopped(asyncio.create_task(group.until_one_ends()))

@@ -15,7 +15,7 @@ from towline import limits
 from towline.settings import GatewaySettings, KafkaSettings, Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
-TOWLINE_SERVICES = {"topics", "gateway", "evaluate", "transfer", "observe"}
+TOWLINE_SERVICES = {"topics", "gateway", "evaluate", "transfer", "observe", "notify"}
 REGISTRIES = {"local", "production"}
 
 
@@ -118,6 +118,7 @@ def test_the_commands_are_those_of_the_command_line(compose: Any) -> None:
         "evaluate": ["worker", "evaluate"],
         "transfer": ["worker", "transfer"],
         "observe": ["worker", "observe"],
+        "notify": ["worker", "notify"],
     }
 
 
@@ -131,6 +132,6 @@ def test_images_are_pinned_and_ports_are_on_loopback(compose: Any) -> None:
 def test_our_containers_cannot_write_outside_of_their_data(compose: Any, settings: Settings) -> None:
     for name in TOWLINE_SERVICES:
         assert compose["services"][name]["read_only"] is True
-    for name in ("evaluate", "transfer", "observe"):
+    for name in ("evaluate", "transfer", "observe", "notify"):
         assert compose["services"][name]["volumes"] == [f"{name}:{settings.data_dir}"]
     assert f"VOLUME {settings.data_dir}" in (ROOT / "Dockerfile").read_text(encoding="utf-8")

@@ -5,8 +5,10 @@ from the environment (proxies, netrc, certificates), no redirect is followed, no
 :class:`~towline.net.egress.guard.Egress` does not let it.
 """
 
+import asyncio
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -194,3 +196,15 @@ async def read_capped(response: httpx.Response, size_max: int) -> bytes | None:
         if len(body) > size_max:
             return None
     return bytes(body)
+
+
+async def read_beginning(response: httpx.Response, size_max: int, seconds_max: float) -> bytes:
+    """Return up to ``size_max`` bytes of the body, as far as they come within so many seconds, and without failure."""
+    body = bytearray()
+    with suppress(TimeoutError, *TRANSPORT_ERRORS):
+        async with asyncio.timeout(seconds_max):
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) >= size_max:
+                    break
+    return bytes(body[:size_max])

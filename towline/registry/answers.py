@@ -2,7 +2,6 @@
 
 import ssl
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import httpx
@@ -11,6 +10,7 @@ import orjson
 from towline import limits
 from towline.net.egress.errors import EgressRefusedError
 from towline.net.http import TRANSPORT_ERRORS, read_capped
+from towline.net.retry_after import retry_after_seconds
 from towline.registry.errors import (
     ContentMissingError,
     DeniedError,
@@ -65,7 +65,9 @@ async def error_of(response: httpx.Response, what: str) -> RegistryError:
         status=response.status_code,
         codes=codes,
         words=words,
-        retry_after_seconds=retry_after_seconds(response.headers.get("retry-after"), datetime.now(UTC)),
+        retry_after_seconds=retry_after_seconds(
+            response.headers.get("retry-after"), datetime.now(UTC), limits.retry_after_seconds
+        ),
     )
 
 
@@ -114,20 +116,3 @@ def _read_errors(body: bytes) -> tuple[list[str], str]:
     codes = [code for code in (entry.get("code") for entry in entries) if isinstance(code, str) and code.isascii()]
     words = [text for text in (entry.get("message") for entry in entries) if isinstance(text, str)]
     return [code[:64] for code in codes[:8]], "; ".join(words[:8])
-
-
-def retry_after_seconds(value: str | None, now: datetime) -> float | None:
-    """Return how long a ``Retry-After`` (RFC 9110: seconds or a date) asks to wait, at most our bound; None: unsaid."""
-    if value is None:
-        return None
-    text = value.strip()
-    if text.isascii() and text.isdigit():
-        # A number of many digits is beyond the bound anyway, and its conversion is quadratic.
-        return limits.retry_after_seconds if len(text) > 9 else min(float(text), limits.retry_after_seconds)
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(max((moment - now).total_seconds(), 0.0), limits.retry_after_seconds)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import httpx
 
 from towline import limits
-from towline.registry.answers import retry_after_seconds
+from towline.net.retry_after import retry_after_seconds
 from towline.settings import RegistryLimits
 
 Clock = Callable[[], float]
@@ -85,13 +85,17 @@ class Pace:
         ``Retry-After`` is at most.
         """
         if response.status_code == 429:
-            asked = retry_after_seconds(response.headers.get("retry-after"), datetime.now(UTC))
+            asked = _seconds(response, "retry-after")
             self._closed_until = max(self._closed_until, self._clock() + (asked or 0.0))
         remaining = response.headers.get("ratelimit-remaining", "").partition(";")[0].strip()
         if remaining == "0":
-            reset = retry_after_seconds(response.headers.get("ratelimit-reset"), datetime.now(UTC))
+            reset = _seconds(response, "ratelimit-reset")
             pause = limits.retry_after_seconds if reset is None else reset
             self._spent_until = max(self._spent_until, self._clock() + pause)
+
+
+def _seconds(response: httpx.Response, header: str) -> float | None:
+    return retry_after_seconds(response.headers.get(header), datetime.now(UTC), limits.retry_after_seconds)
 
 
 def _rate(per_second: float | None, clock: Clock, sleep: Sleep) -> Rate | None:

@@ -4,7 +4,8 @@ Registries are asked otherwise (:mod:`towline.registry.exchange`), behind the sa
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +17,7 @@ from towline import limits
 from towline.errors import InfrastructureError
 from towline.net.egress.errors import EgressRefusedError
 from towline.net.egress.guard import Egress
-from towline.net.http import TRANSPORT_ERRORS, open_http, open_transport, read_capped
+from towline.net.http import TRANSPORT_ERRORS, open_http, open_transport, read_beginning, read_capped
 from towline.net.redact import redact_url
 
 
@@ -40,7 +41,7 @@ class ReplyTooLargeError(RequestError):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer, whatever its status but a redirect; header names in lower case."""
+    """An answer, whatever its status; header names in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -75,14 +76,38 @@ class GuardedClient:
             ReplyTooLargeError: the answer's body exceeds ``reply_bytes``.
         """
         what = f"{method} {redact_url(url)}"
+        async with self._answering(method, url, content, headers, deadline_seconds) as response:
+            if 300 <= response.status_code < 400:
+                raise RedirectNotFollowedError(f"{what}: answered {response.status_code}, which is not followed")
+            body = await read_capped(response, reply_bytes)
+        if body is None:
+            raise ReplyTooLargeError(f"{what}: the answer exceeds {reply_bytes} bytes")
+        return Reply(response.status_code, dict(response.headers), body)
+
+    async def post(self, url: str, content: bytes, headers: Mapping[str, str], *, reply_bytes: int) -> Reply:
+        """POST and return the answer, even a redirect: its status counts. Of its body the beginning is read.
+
+        That is up to ``reply_bytes`` bytes, and what comes within ``limits.reply_beginning_seconds``.
+
+        Raises:
+            EgressRefusedError: nothing may be sent to ``url``.
+            NoReplyError: no answer, or not in time.
+        """
+        async with self._answering("POST", url, content, headers, limits.request_deadline_seconds) as response:
+            body = await read_beginning(response, reply_bytes, limits.reply_beginning_seconds)
+        return Reply(response.status_code, dict(response.headers), body)
+
+    @asynccontextmanager
+    async def _answering(
+        self, method: str, url: str, content: bytes | None, headers: Mapping[str, str] | None, deadline_seconds: float
+    ) -> AsyncIterator[httpx.Response]:
+        what = f"{method} {redact_url(url)}"
         try:
             async with (
                 asyncio.timeout(deadline_seconds),
                 self._http.stream(method, url, content=content, headers=headers) as response,
             ):
-                if 300 <= response.status_code < 400:
-                    raise RedirectNotFollowedError(f"{what}: answered {response.status_code}, which is not followed")
-                body = await read_capped(response, reply_bytes)
+                yield response
         except EgressRefusedError:
             raise
         except httpx.InvalidURL:
@@ -91,9 +116,6 @@ class GuardedClient:
             raise NoReplyError(f"{what}: no whole answer within {deadline_seconds:g} seconds") from error
         except TRANSPORT_ERRORS as error:
             raise NoReplyError(f"{what}: {type(error).__name__}") from error
-        if body is None:
-            raise ReplyTooLargeError(f"{what}: the answer exceeds {reply_bytes} bytes")
-        return Reply(response.status_code, dict(response.headers), body)
 
     async def aclose(self) -> None:
         """Close all connections."""
