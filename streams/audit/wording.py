@@ -121,11 +121,11 @@ def _size(data: TransferStarted) -> str:
     return f": {told}" if told else ""
 
 
-def _noticed(data: ScanNoticed) -> str:
+def _noticed(subject: str, data: ScanNoticed) -> str:
     if not data.succeeded:
-        return "could not scan"
+        return f"could not scan {subject}"
     counts = ", ".join(f"{count} {band}" for band, count in sorted(data.counts.items()))
-    return f"is done with ({counts or 'without numbers'}; a report decides, and is to be submitted)"
+    return f"is done with {subject} ({counts or 'without numbers'}; a report decides, and is to be submitted)"
 
 
 def _overridden(_: Envelope[Frozen], data: VulnerabilityOverridden) -> Said:
@@ -181,7 +181,7 @@ _FACTS: Final[Mapping[type[Frozen], Callable[[Envelope[Frozen], Any], Said]]] = 
         None,
         f"{data.scanner} found {_count(data.vulnerabilities)} in {_about(data)}{_by(data.actor)}",
     ),
-    ScanNoticed: lambda envelope, data: (None, f"{data.scanner or 'a scanner'} {_noticed(data)} {envelope.subject}"),
+    ScanNoticed: lambda envelope, data: (None, f"{data.scanner or 'a scanner'} {_noticed(envelope.subject, data)}"),
     SbomSubmitted: lambda _, data: (
         None,
         f"{data.format} lists {len(data.components)} components of {_about(data)}{_by(data.actor)}",

@@ -16,6 +16,7 @@ from streams.log import Append, LogRecord
 from streams.topics import EVENTS, partition_for
 from tests.golden.corners import CORNERS
 from tests.golden.facts import FACTS
+from tests.golden.hints import HINTS
 from tests.golden.reconciliation import RECONCILIATION
 from tests.support.builders import appends_of
 from tests.unit.agents.histories import AFTER_PUBLICATION, HISTORY
@@ -28,6 +29,7 @@ EVENTS_OF: Mapping[str, Sequence[Envelope[Frozen]]] = {
     "0.1-corners": CORNERS,
     "0.2-facts": FACTS,
     "0.3-reconciliation": RECONCILIATION,
+    "0.4-hints": HINTS,
 }
 
 

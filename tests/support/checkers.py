@@ -6,7 +6,7 @@ Nothing here comes from ``agents`` or from ``streams.replay``: what they get wro
 from collections.abc import Iterator
 
 from schemas.catalogue import decode, encode
-from schemas.commands import CopyImage, InspectImage, PollRepository
+from schemas.commands import CopyImage, InspectImage, PollRepository, ResolveTag
 from schemas.decisions import Decision
 from schemas.envelope import Envelope
 from schemas.outcomes import Outcome
@@ -87,7 +87,7 @@ async def check_causality(log: EventLog) -> None:
     commands: dict[str, CopyImage] = {}
     for record in await all_records(log, COMMANDS):
         command = decode(record.value or b"")
-        if isinstance(command.data, InspectImage | PollRepository):
+        if isinstance(command.data, InspectImage | PollRepository | ResolveTag):
             assert command.data.event_id in event_ids, f"command {command.id} without its event"
             continue
         assert isinstance(command.data, CopyImage)

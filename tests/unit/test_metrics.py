@@ -31,6 +31,7 @@ from tests.support.builders import (
 )
 from tests.support.facts import observed
 from tests.support.gateways import app, calling
+from tests.support.hints import looked, missing
 from tests.unit.agents.harness import PARTITIONS, Run
 from towline import limits
 
@@ -159,6 +160,24 @@ async def test_pushes_that_webhooks_told_or_missed_count_by_registry() -> None:
         ("told", "other"): 1.0,
     }
     assert series(metrics, "towline_deletions_total") == {("missed", "local"): 1.0, ("told", "local"): 1.0}
+
+
+async def test_pushes_and_deletions_that_a_hint_had_somebody_look_at_were_told() -> None:
+    log, metrics = MemoryLog(partitions=PARTITIONS), Metrics(["local"])
+    await record_events(
+        log,
+        looked("local/dev/app:1", "one"),
+        looked("local/dev/app:1", "one", key="hinted at twice"),
+        missing("local/dev/app:1", key="gone", time=at(10)),
+        partitions=PARTITIONS,
+    )
+    run = run_of(log, metrics, MemoryTable())
+    await run.shell.take_over(range(PARTITIONS))
+    await run.drain()
+    await run.shell.close()
+    assert run.failures == []
+    assert series(metrics, "towline_pushes_total") == {("told", "local"): 1.0}
+    assert series(metrics, "towline_deletions_total") == {("told", "local"): 1.0}
 
 
 async def test_an_evaluator_counts_what_it_applies_and_tells_how_far_it_is() -> None:

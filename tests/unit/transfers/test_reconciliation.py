@@ -16,6 +16,7 @@ from streams.log import Append
 from streams.topics import EVENTS
 from tests.support.builders import arrived, at, deleted, envelope, policy, proposed, pushed, ticked
 from tests.support.facts import observed
+from tests.support.hints import hinted, looked, missing
 from tests.support.world import World, in_place_of_kafka
 from towline import limits
 
@@ -98,6 +99,24 @@ def test_what_webhooks_told_and_what_a_reconciliation_found_is_counted_for_each_
             "share_missed": 0.0,
         },
     }
+
+
+def test_what_a_hint_had_somebody_look_at_was_told_and_is_not_missed(world: World) -> None:
+    hint = hinted(f"{APP}:2", time=at(20))
+    asyncio.run(
+        world.record(
+            compared(APP, 1),
+            looked(f"{APP}:1", "one", time=at(10)),
+            observed(f"{APP}:1", "one", time=at(11), cause="reconciliation"),
+            observed(f"{APP}:2", "lost", time=at(12), cause="reconciliation"),
+            hint,
+            missing(f"{APP}:2", after=hint, time=at(21)),
+            missing(f"{APP}:never", time=at(22)),
+        )
+    )
+    found = told()[APP]
+    assert (found["pushes_told"], found["pushes_missed"], found["share_missed"]) == (1, 1, 0.5)
+    assert (found["deletions_told"], found["deletions_missed"]) == (1, 0)
 
 
 def test_what_the_first_poll_finds_was_there_before_and_is_not_missed(world: World) -> None:
