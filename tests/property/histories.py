@@ -39,6 +39,7 @@ from tests.support.facts import (
     signed,
     vulnerability,
 )
+from tests.support.hints import hinted, looked, missing
 
 REPOSITORIES = ("local/dev/app", "local/dev/tool", "local/qa/app")
 TAGS = ("1-stable", "2")
@@ -93,6 +94,7 @@ images = st.sampled_from(["one", "one", "one", "two", "index"])
 parts = st.sampled_from(["one", "one", "index", "amd64", "arm64"])
 policies = st.sampled_from(["a", "b"])
 people = st.sampled_from(["ann", "bob"])
+someone = st.none() | people
 vulnerabilities = st.sampled_from(["CVE-1", "CVE-2"])
 expiries = st.sampled_from([None, 7200, 20_000])
 sets = st.integers(0, len(SETS) - 1)
@@ -102,6 +104,9 @@ steps = st.one_of(
     *(st.tuples(st.just("push"), references, images, people) for _ in range(3)),
     st.tuples(st.just("arrive"), references, images, st.integers(1, 4)),
     st.tuples(st.just("observe"), references, images, st.sampled_from([0, 0, 3600])),
+    *(st.tuples(st.just("look"), references, images, someone, st.sampled_from([0, 0, 3600])) for _ in range(2)),
+    st.tuples(st.just("hint"), references, someone),
+    st.tuples(st.just("miss"), references, st.sampled_from([0, 0, 3600])),
     st.tuples(st.just("poll"), repositories),
     st.tuples(st.just("delete"), references),
     st.tuples(st.just("list"), repositories, listings, st.sampled_from([None, "1-stable"]), st.sampled_from([0, 3600])),
@@ -139,6 +144,8 @@ _vanishing = st.one_of(
     st.builds(lambda names: [*(("delete", name) for name in names), _agree], st.lists(_few, min_size=1, max_size=3)),
     st.builds(lambda tags: [("list", "local/dev/app", tags, None, 0), _agree], listings),
     st.builds(lambda name: [("delete", name)], _few),
+    st.builds(lambda name: [("miss", name, 0)], _few),
+    st.builds(lambda name, image: [("hint", name, "ann"), ("look", name, image, "ann", 0)], _few, images),
     st.builds(lambda number: [("publish", number, 1), _agree], st.sampled_from([6, 6, 7, 8, 1])),
     st.builds(lambda image: [("scan", "local/dev/app", image, None, [])], images),
     st.just([("tick", 0)]),
@@ -189,16 +196,12 @@ def _event(step: tuple[Any, ...], key: str, now: int, revision: int) -> Envelope
             event = pushed(first, rest[0], key=key, time=time, media_type=_MEDIA.get(rest[0]), actor=rest[1])
         case "arrive":
             event = arrived(first, rest[0], hops=rest[1], key=key)
-        case "observe":
-            event = observed(first, rest[0], key=key)
-            time = at(now - rest[1])
+        case "hint":
+            event = hinted(first, actor=rest[0], key=key)
+        case "observe" | "look" | "miss" | "list":
+            return _seen(kind, first, rest, key, at(now - rest[-1]))
         case "poll":
             event = poll_completed(first, key=key, time=time)
-        case "list":
-            until = rest[1]
-            tags = [tag for tag in rest[0] if until is None or tag <= until]
-            event = listed(first, *tags, until=until, key=key)
-            time = at(now - rest[2])
         case "remove":
             event = _removed(first, rest[0], key, time)
         case "delete":
@@ -210,6 +213,21 @@ def _event(step: tuple[Any, ...], key: str, now: int, revision: int) -> Envelope
         case _:
             event = _fact(kind, first, rest, key, time)
     return Envelope(event.id, event.source, event.subject, time if kind != "tick" else event.time, event.data)
+
+
+def _seen(kind: str, place: str, rest: list[Any], key: str, time: str) -> Envelope[Frozen]:
+    match kind:
+        case "observe":
+            return observed(place, rest[0], key=key, time=time)
+        case "look":
+            return looked(place, rest[0], key=key, actor=rest[1], media_type=_MEDIA.get(rest[0]), time=time)
+        case "miss":
+            return missing(place, key=key, time=time)
+        case _:
+            tags, until = rest[0], rest[1]
+            return listed(
+                place, *(tag for tag in tags if until is None or tag <= until), until=until, key=key, time=time
+            )
 
 
 def _fact(kind: str, repository: str, rest: list[Any], key: str, time: str) -> Envelope[Frozen]:

@@ -9,6 +9,7 @@ from typing import Any
 from schemas.envelope import Envelope
 from schemas.events import (
     ClockTicked,
+    ImageHinted,
     ImageObserved,
     PolicyPublished,
     PollCompleted,
@@ -27,7 +28,7 @@ from schemas.facts import (
 from schemas.instants import parse_instant
 from schemas.policies import Policy
 from schemas.references import Frozen
-from tests.property.past import Past, Tag, arrival_in, target_of
+from tests.property.past import Past, Tag, arrival_in, is_old, target_of
 
 #: The source tag, the policy, the verdict and the target, as far as there are any.
 Verdict = tuple[str, str | None, str, str | None]
@@ -70,11 +71,11 @@ class Naive(Past):
             return self.note({(f"{data.repository}:{data.tag}", "(manual)", acts, str(data.target))}), set()
         if arrival is not None:
             name, digest = arrival
-            if isinstance(data, ImageObserved) and (known.digest == digest or event.time < known.updated_at):
+            if is_old(event, digest, known):
                 return set(), set()
             chosen = self.matching(name)
-            is_old = isinstance(data, ImageObserved) and not known.is_known and not self.was_polled(name)
-            if is_old:
+            is_found = isinstance(data, ImageObserved) and data.cause != "hint"
+            if is_found and not known.is_known and not self.was_polled(name):
                 chosen = [policy for policy in chosen if policy.initial_evaluation]
             if not chosen or (known.digest == digest and known.revision == revision_before):
                 return self.note({(name, None, "ignore", None)}), set()
@@ -101,6 +102,12 @@ class Naive(Past):
     def note(self, verdicts: set[Verdict]) -> set[Verdict]:
         self.made += [(len(self.history), verdict) for verdict in verdicts]
         return verdicts
+
+    def looked_at(self, event: Envelope[Frozen]) -> list[str]:
+        """Return the repository that is to be looked at because of an event, if any is."""
+        data = event.data
+        is_source = isinstance(data, ImageHinted) and self.matching(f"{data.repository}:{data.tag}")
+        return [str(data.repository)] if is_source else []
 
     # -- What vanished
 

@@ -70,14 +70,16 @@ class Past:
             data = event.data
             if isinstance(data, PolicyPublished):
                 revision = max(revision, data.revision)
-            if isinstance(data, ImageDeleted) and f"{data.repository}:{data.tag}" == name:
+            is_gone = isinstance(data, ImageDeleted) and f"{data.repository}:{data.tag}" == name
+            # Of a look, and of no sender, it is known that it saw what was before.
+            if is_gone and (data.command_id is None or event.time >= found.updated_at):
                 found = Tag(None, found.revision, event.time, is_known=True)
             if self.tells_gone(event, name, found):
                 found = Tag(None, found.revision, event.time, is_known=True)
             arrival = arrival_in(event)
             if arrival is None or arrival[0] != name:
                 continue
-            if not isinstance(data, ImageObserved) or (arrival[1] != found.digest and event.time >= found.updated_at):
+            if not is_old(event, arrival[1], found):
                 found = Tag(arrival[1], revision, event.time, is_known=True)
         return found
 
@@ -134,7 +136,7 @@ class Past:
             if arrival is None or arrival[1] != digest or arrival[0].rpartition(":")[0] != repository:
                 continue
             before = Past(self.history[:number]).tag(arrival[0])
-            if isinstance(event.data, ImageObserved) and (before.digest == digest or event.time < before.updated_at):
+            if is_old(event, arrival[1], before):
                 continue
             found.append(event)
         return found
@@ -176,6 +178,13 @@ def arrival_in(event: Envelope[Frozen]) -> tuple[str, str] | None:
     if isinstance(data, ImagePushed | ImageObserved):
         return f"{data.repository}:{data.tag}", data.digest
     return (str(data.target), data.digest) if isinstance(data, TransferCompleted) else None
+
+
+def is_old(event: Envelope[Frozen], digest: str, known: Tag) -> bool:
+    """Tell whether a look saw what is known, or what was before it; what a hint had somebody see counts again."""
+    if not isinstance(event.data, ImageObserved):
+        return False
+    return event.data.cause != "hint" if digest == known.digest else event.time < known.updated_at
 
 
 def target_of(policy: Policy, name: str) -> str | None:

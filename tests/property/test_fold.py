@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from schemas.canonical import canonical_bytes
 from schemas.catalogue import encode
+from schemas.commands import ResolveTag
 from schemas.envelope import Envelope
 from schemas.references import Frozen
 from tests.property.histories import REPOSITORIES, SETS, TAGS, history_of, plays, vanishings
@@ -46,7 +47,8 @@ def test_targets_follow_what_vanishes_as_in_a_naive_model(play: Play) -> None:
 def decide_as_the_naive_model(play: Play) -> None:
     state, naive = MemoryState(), Naive()
     for event in history_of(play):
-        made = [item.data for item in state.step(event).decisions]
+        step = state.step(event)
+        made = [item.data for item in step.decisions]
         found = {
             (str(item.source), item.policy, item.verdict, None if item.target is None else str(item.target))
             for item in made
@@ -55,6 +57,8 @@ def decide_as_the_naive_model(play: Play) -> None:
         must, may = naive.take(event)
         assert found - may == must, event.data
         naive.note(found - must)
+        looks = [str(item.data.repository) for item in step.commands if isinstance(item.data, ResolveTag)]
+        assert looks == naive.looked_at(event)
 
 
 @given(plays | vanishings, st.data())
