@@ -10,11 +10,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.commands import PollRepository
+from schemas.commands import PollRepository, ResolveTag
 from schemas.envelope import Envelope
 from schemas.references import Frozen, Reference
 from tests.support.builders import at, deleted, policy, proposed, published, pushed, ticked
 from tests.support.facts import listed, observed, poll_completed
+from tests.support.hints import hinted, looked, missing
 from towline.policy.contents import contents_of
 from towline.policy.state.tags import TagState
 from towline.policy.step import MemoryState
@@ -37,6 +38,8 @@ class World:
     #: The polls that were given: complete ones, and others.
     complete: int = 0
     others: int = 0
+    #: The looks that were given and not made yet.
+    looks: list[ResolveTag] = field(default_factory=list)
 
     def take(self, event: Envelope[Frozen]) -> list[Envelope[PollRepository]]:
         """Let the core take an event, and the target what comes of it; return the polls that follow."""
@@ -48,6 +51,8 @@ class World:
                 asked.append(command)  # type: ignore[arg-type]
                 self.complete += data.is_complete
                 self.others += not data.is_complete
+            elif isinstance(data, ResolveTag):
+                self.looks.append(data)
             elif type(data).__name__ == "CopyImage":
                 self.target[data.target.tag] = data.digest
             elif self.target.get(data.target.tag) == data.digest:
@@ -67,6 +72,24 @@ class World:
     def delete(self, tag: str, *, is_lost: bool) -> None:
         if self.registry.pop(tag, None) is not None:
             self.tell(deleted(f"{DEV}:{tag}", key=f"delete {self.now}", time=at(self.now)), is_lost=is_lost)
+
+    def hint(self, tag: str) -> None:
+        """Let somebody hint at a tag, and an observer look at it at once."""
+        self.now += 1
+        assert self.take(hinted(f"{DEV}:{tag}", key=str(self.now), time=at(self.now))) == []
+        (look,) = self.looks
+        assert look.tag == tag
+        self.looks.clear()
+        self.now += 1
+        image = self.registry.get(tag)
+        if image is None:
+            event = missing(f"{DEV}:{tag}", key=str(self.now), time=at(self.now))
+            (self.remembered or {}).pop(tag, None)
+        else:
+            event = _with_digest(looked(f"{DEV}:{tag}", "x", key=str(self.now), time=at(self.now)), image)
+            if self.remembered is not None:
+                self.remembered[tag] = image
+        assert self.take(event) == []
 
     def poll(self, meanwhile: list[tuple[Any, ...]]) -> None:
         """Let time pass until the source is asked, and carry out the polls to the last."""
@@ -113,6 +136,8 @@ class World:
                 self.push(tag, image, is_lost=is_lost)
             case ("delete", tag, is_lost):
                 self.delete(tag, is_lost=is_lost)
+            case ("hint", tag):
+                self.hint(tag)
             case ("forget",):
                 self.remembered = None
             case ("poll", meanwhile):
@@ -132,6 +157,7 @@ tags = st.sampled_from(TAGS)
 changes = st.one_of(
     st.tuples(st.just("push"), tags, st.sampled_from(["one", "two"]), st.booleans()),
     st.tuples(st.just("delete"), tags, st.booleans()),
+    st.tuples(st.just("hint"), tags),
 )
 plays = st.lists(
     st.one_of(
@@ -178,3 +204,18 @@ def test_a_tag_that_moved_there_and_back_while_webhooks_were_lost_is_found() -> 
     world.poll([])
     assert world.known() == world.registry
     assert world.complete == 1
+
+
+def test_a_tag_that_is_hinted_at_is_known_before_any_poll_and_the_next_one_finds_nothing_new() -> None:
+    steps = [
+        ("push", "b", "one", False),
+        ("poll", []),
+        ("push", "a", "two", True),
+        ("hint", "a"),
+        ("delete", "b", True),
+    ]
+    world = played([*steps, ("hint", "b")])
+    assert world.known() == world.registry == {"a": world.registry["a"]}
+    assert world.target["a"] == world.registry["a"]
+    world.poll([])
+    assert world.complete == 0
