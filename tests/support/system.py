@@ -172,6 +172,8 @@ async def system(
     registries: Mapping[str, Mapping[str, Any]],
     hooks: Mapping[str, Any] | None = None,
     keys: Mapping[str, Any] | None = None,
+    receivers: Mapping[str, Any] | None = None,
+    egress: Mapping[str, Any] | None = None,
     tick_seconds: float = 1,
 ) -> AsyncIterator[System]:
     """Create the topics and settings of a system on an empty broker; its workers are killed on leaving."""
@@ -180,6 +182,8 @@ async def system(
         "registries": dict(registries),
         "hooks": dict(hooks or {}),
         "keys": dict(keys or {}),
+        "receivers": dict(receivers or {}),
+        "egress": dict(egress or {}),
         "worker": {"session_timeout_seconds": 6, "tick_seconds": tick_seconds},
         "gateway": {"port": 0},
         "data_dir": str(folder / "data"),
