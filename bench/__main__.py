@@ -14,6 +14,7 @@ from bench import copying
 from bench.copying import Ratios
 from bench.decisions import decision_vs_policies
 from bench.evaluator import evaluator_vs_loop
+from bench.gateway import gateway_vs_bare
 from bench.history import decision_vs_history
 from bench.peers import LeftOutError
 from bench.replay import replay_vs_read
@@ -35,6 +36,7 @@ BENCHMARKS = {
     "decision_vs_policies": Benchmark(decision_vs_policies, 1.2, "ratio", "a decision with 10 policies (at most)"),
     "decision_vs_history": Benchmark(decision_vs_history, 1.2, "ratio", "a decision after 1,000 events (at most)"),
     "replay_vs_read": Benchmark(replay_vs_read, 0.5, "ratio", "aiokafka getmany and orjson.loads (at least)"),
+    "gateway_vs_bare": Benchmark(gateway_vs_bare, 0.5, "ratio", "uvicorn + aiokafka (at least)"),
     "copy_cold_vs_skopeo": Benchmark(copying.copy_cold_vs_skopeo, 2.0, "ratio", "skopeo sync (at least)"),
     "copy_cold_vs_crane": Benchmark(copying.copy_cold_vs_crane, 0.9, "ratio", "crane cp -a (at least)"),
     "promote_vs_skopeo": Benchmark(copying.promote_vs_skopeo, 5.0, "ratio", "skopeo sync (at least)"),
