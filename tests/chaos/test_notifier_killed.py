@@ -1,4 +1,4 @@
-"""W04, N02: SIGKILL of the notifier at each step. A receiver may be told again with the same id; each ends once by id."""
+"""W04, N02: SIGKILL of the notifier at each step. A receiver may be told again by the same id; each ends once by id."""
 
 import asyncio
 from collections.abc import AsyncIterator
