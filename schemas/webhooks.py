@@ -14,8 +14,9 @@ from schemas.patterns import SourcePattern
 from schemas.policies import PolicyName
 from schemas.references import Actor, Count, Frozen
 
-#: Bounds of one set, so that its publication fits into one record of the log.
-SUBSCRIPTIONS_MAX = 1000
+#: Bounds of one set: its publication fits into one record of the log, and one event, on which hundreds of decisions may
+#: be made, leads to no more webhooks than a worker holds in memory.
+SUBSCRIPTIONS_MAX = 200
 TEMPLATE_MAX = 4096
 #: The largest body that is sent, in characters.
 BODY_MAX = 256 * 1024

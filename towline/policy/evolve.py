@@ -47,6 +47,7 @@ from schemas.webhooks import (
     WebhookFailed,
 )
 from towline import limits
+from towline.notify.publishing import take_cause, take_publication
 from towline.policy.agenda import NOTHING, Agenda, Task, merge_tasks
 from towline.policy.arrival import arrival_of
 from towline.policy.arriving import arrive, delete, remove
@@ -157,9 +158,9 @@ BRANCHES: Final[Mapping[type[Any], Callable[[Draft, Event], Agenda]]] = {
     PollFailed: fail,
     PromotionRequested: request,
     SyncRequested: _nothing,
-    SubscriptionsProposed: _nothing,
-    SubscriptionsPublished: _nothing,
-    SubscriptionEnded: _nothing,
+    SubscriptionsProposed: take_cause,
+    SubscriptionsPublished: take_publication,
+    SubscriptionEnded: take_cause,
     WebhookDelivered: _nothing,
     WebhookFailed: _nothing,
 }

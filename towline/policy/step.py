@@ -8,6 +8,9 @@ from schemas.decisions import Decision
 from schemas.envelope import Envelope
 from schemas.events import PolicyPublished
 from schemas.references import Frozen
+from schemas.webhooks import DeliverWebhook, SubscriptionsPublished
+from towline.notify.deliveries import deliveries
+from towline.notify.publishing import announce_subscriptions
 from towline.policy.agenda import News
 from towline.policy.carry import carry
 from towline.policy.decide import decide
@@ -20,15 +23,17 @@ from towline.policy.remember import remember
 from towline.policy.state.values import Change, Draft, StateView, Value
 from towline.policy.vanishing import remember_brought, removals
 
+CommandEnvelope = Envelope[CopyImage | RemoveTag | InspectImage | PollRepository | ResolveTag | DeliverWebhook]
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """Everything that one event leads to."""
 
     decisions: tuple[Envelope[Decision], ...]
-    commands: tuple[Envelope[CopyImage | RemoveTag | InspectImage | PollRepository | ResolveTag], ...]
+    commands: tuple[CommandEnvelope, ...]
     #: Events for every partition.
-    announcements: tuple[Envelope[PolicyPublished], ...]
+    announcements: tuple[Envelope[PolicyPublished | SubscriptionsPublished], ...]
     #: Events for the partitions of the targets.
     carried: tuple[Envelope[Frozen], ...]
     changes: tuple[Change, ...]
@@ -44,11 +49,17 @@ def take(state: StateView, event: Envelope[Frozen]) -> Step:
     remember(draft, [decision.data for decision in judged])
     remember_brought(draft, judged)
     decisions = (*judged, *removals(draft, event, agenda))
-    given = tuple(command for decision in decisions for command in plan(decision))
+    commands: tuple[CommandEnvelope, ...] = (
+        *(command for decision in decisions for command in plan(decision)),
+        *inspections(draft, event, agenda),
+        *polls(state, draft, event, agenda),
+        *looks(event, agenda),
+        *deliveries(draft, event, agenda, decisions),
+    )
     return Step(
         decisions,
-        (*given, *inspections(draft, event, agenda), *polls(state, draft, event, agenda), *looks(event, agenda)),
-        announce(state, event),
+        commands,
+        (*announce(state, event), *announce_subscriptions(state, event)),
         tuple(fact for decision in decisions for fact in carry(draft, event, decision)),
         draft.changes,
         agenda.news,

@@ -61,10 +61,11 @@ def _is_counted(field: str, item: Mapping[str, Any]) -> bool:
     kind, _, band = field.partition("_")
     if kind == "severity":
         return bool(item["severity"] == band)
-    return band in {"all", _band(item)}
+    return band in {"all", severity_band(item)}
 
 
-def _band(item: Mapping[str, Any]) -> str:
+def severity_band(item: Mapping[str, Any]) -> str:
+    """Return the band of Docker Trusted Registry that a vulnerability of a report counts in."""
     score = item["score_tenths"]
     # A score of 0.0 is a scanner's word for none; its severity says more.
     if not score:
