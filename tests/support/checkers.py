@@ -9,6 +9,7 @@ from schemas.catalogue import decode, encode
 from schemas.commands import CopyImage, InspectImage, PollRepository, ResolveTag
 from schemas.decisions import Decision
 from schemas.envelope import Envelope
+from schemas.events import ImageDeleted, ImageObserved
 from schemas.outcomes import Outcome
 from schemas.references import Frozen
 from streams.log import EventLog, LogRecord
@@ -105,12 +106,27 @@ async def check_causality(log: EventLog) -> None:
             assert ended.setdefault(event.data.command_id, content) == content, "a second outcome of one command"
 
 
+async def check_looks(log: EventLog) -> None:
+    """I2: what was seen because of a hint, or was not there, was looked at by command."""
+    commands = [decode(record.value or b"") for record in await all_records(log, COMMANDS)]
+    looks = {(item.id, item.data.repository, item.data.tag) for item in commands if isinstance(item.data, ResolveTag)}
+    for number in range(await log.partitions(EVENTS)):
+        for _, event in _events(await records(log, EVENTS, number)):
+            match event.data:
+                case ImageObserved(cause="hint") | ImageDeleted(command_id=str()) as seen:
+                    look = (seen.command_id, seen.repository, seen.tag)
+                    assert look in looks, f"{event.subject} was seen by nobody who was asked to look"
+                case _:
+                    pass
+
+
 async def check_all(log: EventLog) -> None:
     """Everything that holds of the topics after every test."""
     await check_order(log)
     await check_exactly_once_by_id(log)
     await check_determinism(log)
     await check_causality(log)
+    await check_looks(log)
 
 
 def _events(found: list[LogRecord]) -> Iterator[tuple[LogRecord, Envelope[Frozen]]]:

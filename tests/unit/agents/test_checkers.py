@@ -19,8 +19,10 @@ from tests.support.checkers import (
     check_causality,
     check_determinism,
     check_exactly_once_by_id,
+    check_looks,
     check_order,
 )
+from tests.support.hints import hinted, looked, missing
 from tests.unit.agents.harness import PARTITIONS, Run
 
 Check = Callable[[EventLog], Awaitable[None]]
@@ -125,3 +127,16 @@ async def test_an_invented_outcome_is_found() -> None:
     await record_events(log, outcome(failed(invented.id, invented.data)), partitions=PARTITIONS)
     with pytest.raises(AssertionError, match="without its command"):
         await check_causality(log)
+
+
+async def test_a_look_that_nobody_was_asked_for_is_found() -> None:
+    hint = hinted("local/dev/app:1")
+    for seen in (looked(hint.subject, "one", after=hint), missing(hint.subject, after=hint)):
+        log = await right_log()
+        await record_events(log, hint, seen, partitions=PARTITIONS)
+        with pytest.raises(AssertionError, match="by nobody who was asked to look"):
+            await check_looks(log)
+        run = Run(log, MemoryTable())
+        await run.drain()
+        await run.shell.close()
+        await check_looks(log)
