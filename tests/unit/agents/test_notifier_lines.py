@@ -12,6 +12,7 @@ from towline import limits
 
 #: Fewer than the webhooks of the tests: what is beyond is in the log alone. More than twice the turns of a receiver.
 WINDOW = 10
+TURNS = limits.requests_per_host_count
 
 
 @pytest.fixture(autouse=True)
@@ -42,9 +43,11 @@ def waiting(life: Life) -> dict[str, int]:
     return {name: count for name, count in life.notifier.lines.counts().items() if count}
 
 
-async def until_waiting(life: Life, **counts: int) -> None:
+async def until_waiting(life: Life, *, at_most: int, **counts: int) -> None:
+    """Wait until so many wait, and no more than ``at_most`` are in the pool."""
+
     async def so() -> bool:
-        return waiting(life) == counts and not life.run.failures
+        return waiting(life) == counts and in_memory(life) <= at_most and not life.run.failures
 
     await eventually(so, seconds=STEP_SECONDS, what=f"{counts} that wait: {waiting(life)} {life.run.failures}")
 
@@ -65,12 +68,11 @@ async def test_a_slow_receiver_holds_up_no_other_in_its_own_partition(
     life = await scene.start()
     [delivered] = await scene.ended(last)
     assert isinstance(delivered, WebhookDelivered)
-    await until_waiting(life, slow=5 * WINDOW - limits.requests_per_host_count)
-    assert in_memory(life) == limits.requests_per_host_count
+    await until_waiting(life, at_most=TURNS, slow=5 * WINDOW - TURNS)
     slow.open.set()
     assert {type(end) for end in await scene.ended(*slows)} == {WebhookDelivered}
     assert sorted(slow.ids()) == sorted(item.id for item in slows)
-    assert slow.most_running == limits.requests_per_host_count
+    assert slow.most_running == TURNS
 
 
 async def test_a_receiver_that_is_away_holds_up_no_other_in_its_own_partition(
@@ -82,8 +84,12 @@ async def test_a_receiver_that_is_away_holds_up_no_other_in_its_own_partition(
     await scene.tell(*aways, last)
     life = await scene.start()
     await scene.ended(last)
-    await until_waiting(life, slow=5 * WINDOW)
-    assert in_memory(life) == 0
+
+    async def all_attempted() -> bool:
+        return len(slow.told) == len(aways)
+
+    await eventually(all_attempted, seconds=STEP_SECONDS, what="a first attempt at each")
+    await until_waiting(life, at_most=0, slow=5 * WINDOW)
     slow.usual = answering(200)
     scene.time.pass_by(10)
     assert [end.attempts for end in await scene.ended(*aways)] == [2] * len(aways)
@@ -99,7 +105,7 @@ async def test_too_many_that_wait_for_a_receiver_that_fails_end_as_failed(
     last = webhook("quick", "all", "quick")
     await scene.tell(*first)
     life = await scene.start()
-    await until_waiting(life, slow=3)
+    await until_waiting(life, at_most=0, slow=3)
     await scene.tell(*beyond, last)
     await life.run.drain()
     for end in await scene.ended(*beyond):
@@ -119,8 +125,7 @@ async def test_a_burst_for_a_receiver_that_does_not_fail_loses_nothing_whatever_
     commands = [webhook(f"burst {number}", "all", "slow") for number in range(50)]
     await scene.tell(*commands)
     life = await scene.start()
-    await until_waiting(life, slow=3)
-    assert in_memory(life) <= limits.requests_per_host_count + WINDOW
+    await until_waiting(life, at_most=TURNS + WINDOW, slow=3)
     slow.open.set()
     assert {type(end) for end in await scene.ended(*commands)} == {WebhookDelivered}
     assert sorted(slow.ids()) == sorted(item.id for item in commands)
@@ -131,11 +136,11 @@ async def test_the_older_ones_are_told_before_those_that_come_while_they_wait(sc
     older = [webhook(f"older {number}", "all", "slow") for number in range(8)]
     await scene.tell(*older)
     life = await scene.start()
-    await until_waiting(life, slow=8 - limits.requests_per_host_count)
+    await until_waiting(life, at_most=TURNS, slow=8 - TURNS)
     newer = [webhook(f"newer {number}", "all", "slow") for number in range(8)]
     await scene.tell(*newer)
     await life.run.drain()
-    await until_waiting(life, slow=16 - limits.requests_per_host_count)
+    await until_waiting(life, at_most=TURNS, slow=16 - TURNS)
     slow.open.set()
     await scene.ended(*older, *newer)
     assert set(slow.ids()[:8]) == {item.id for item in older}
@@ -148,10 +153,9 @@ async def test_a_partition_that_is_given_up_takes_its_webhooks_along_and_its_tur
     commands = [webhook(f"burst {number}", "all", "slow") for number in range(2 * WINDOW)]
     await scene.tell(*commands)
     life = await scene.start()
-    await until_waiting(life, slow=2 * WINDOW - limits.requests_per_host_count)
+    await until_waiting(life, at_most=TURNS, slow=2 * WINDOW - TURNS)
     await life.run.shell.give_up(range(3))
-    assert waiting(life) == {}
-    assert in_memory(life) == 0
+    await until_waiting(life, at_most=0)
     slow.open.set()
     second = await scene.restart()
     assert {type(end) for end in await scene.ended(*commands)} == {WebhookDelivered}
