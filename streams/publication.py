@@ -1,11 +1,15 @@
-"""Publishing policy sets, and reading which one is in force."""
+"""Publishing sets of documents, policies or subscriptions, and reading which set is in force.
+
+Whoever publishes proposes a set in place of the revision that they saw; an evaluator puts proposals into one order and
+announces those that it accepts to every partition.
+"""
 
 import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import cast
+from typing import Final, Generic, TypeVar, cast
 
 from schemas.canonical import content_id
 from schemas.catalogue import UnreadableRecordError, decode
@@ -13,6 +17,8 @@ from schemas.envelope import Envelope
 from schemas.events import PolicyProposed, PolicyPublished
 from schemas.instants import format_instant
 from schemas.policies import PolicySet
+from schemas.references import Frozen
+from schemas.webhooks import SubscriptionsPublished
 from streams.history import recorded
 from streams.log import EventLog
 from streams.routing import event_append
@@ -21,11 +27,36 @@ from towline import limits
 from towline.errors import MisuseError, NoAnswerError
 from towline.policy.publish import PROPOSAL_PARTITION
 
-PROPOSAL_SOURCE = "towline/cli"
+PROPOSAL_SOURCE: Final = "towline/cli"
+
+PublishedT = TypeVar("PublishedT", PolicyPublished, SubscriptionsPublished)
+Progress = Callable[[int, int], None]
 
 
 class RevisionConflictError(MisuseError):
     """Another publication came first. Look at what is in force now, and apply again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Documents(Generic[PublishedT]):
+    """One kind of documents that are published as whole sets, and how people are told of it."""
+
+    published: type[PublishedT]
+    #: Returns which event made a revision.
+    cause_of: Callable[[PublishedT], str]
+    #: The command that shows what is in force, and the one that lists it.
+    shown_by: str
+    listed_by: str
+    #: What helps when a set is too large.
+    smaller: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A proposed set, and the revision that it is to replace."""
+
+    event: Envelope[Frozen]
+    replaces: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +69,23 @@ class InForce:
     published: Envelope[PolicyPublished] | None = None
 
 
+POLICIES: Final = Documents(
+    PolicyPublished,
+    lambda published: published.proposal_id,
+    shown_by="towline policy show",
+    listed_by="towline policy list",
+    smaller="let policies with a glob as their source stand for many",
+)
+
+
 async def policies_in_force(log: EventLog) -> InForce:
     """Return the newest published set, as the partition of proposals has it."""
-    newest = InForce(0, PolicySet())
-    async for item in recorded(log, EVENTS, PROPOSAL_PARTITION):
-        data = item.envelope.data
-        if isinstance(data, PolicyPublished) and data.revision > newest.revision:
-            newest = InForce(data.revision, data.set, cast("Envelope[PolicyPublished]", item.envelope))
-    return newest
+    published = await newest(log, POLICIES)
+    return (
+        InForce(0, PolicySet())
+        if published is None
+        else InForce(published.data.revision, published.data.set, published)
+    )
 
 
 async def publish(
@@ -55,9 +95,38 @@ async def publish(
     replaces: int,
     actor: str,
     timeout_seconds: float,
-    progress: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005 - nobody looks
+    progress: Progress = lambda done, total: None,  # noqa: ARG005 - nobody looks
 ) -> int:
-    """Propose a set in place of revision ``replaces``; return its revision once every partition has it.
+    """Propose a policy set in place of revision ``replaces``; see :func:`propose`."""
+    now = format_instant(datetime.now(UTC))
+    event = Envelope(
+        id=content_id("policy.proposed", str(replaces), policies.digest, actor, now),
+        source=PROPOSAL_SOURCE,
+        subject=f"policies@{replaces + 1}",
+        time=now,
+        data=PolicyProposed(replaces=replaces, set=policies, actor=actor),
+    )
+    return await propose(log, POLICIES, Proposal(event, replaces), timeout_seconds, progress)
+
+
+async def newest(log: EventLog, documents: Documents[PublishedT]) -> Envelope[PublishedT] | None:
+    """Return the newest publication of these documents, as the partition of proposals has it; None before the first."""
+    found: Envelope[PublishedT] | None = None
+    async for item in recorded(log, EVENTS, PROPOSAL_PARTITION):
+        data = item.envelope.data
+        if isinstance(data, documents.published) and (found is None or data.revision > found.data.revision):
+            found = cast("Envelope[PublishedT]", item.envelope)
+    return found
+
+
+async def propose(
+    log: EventLog,
+    documents: Documents[PublishedT],
+    proposal: Proposal,
+    timeout_seconds: float,
+    progress: Progress,
+) -> int:
+    """Propose a set in place of the revision that was seen; return its own once every partition has it.
 
     Raises:
         RevisionConflictError: another set replaced that revision first.
@@ -67,49 +136,37 @@ async def publish(
     """
     partitions = await log.partitions(EVENTS)
     starts = {partition: await log.high_watermark(EVENTS, partition) for partition in range(partitions)}
-    await _check_in_force(log, replaces)
-    proposal = _proposal(policies, replaces, actor)
-    append = event_append(proposal)
+    await _check_in_force(log, documents, proposal)
+    append = event_append(proposal.event)
     if append.size_bytes > limits.submission_bytes:
         raise MisuseError(
-            f"the set comes to {append.size_bytes} bytes, and the log takes {limits.submission_bytes}: let policies "
-            "with a glob as their source stand for many"
+            f"the set comes to {append.size_bytes} bytes, and the log takes {limits.submission_bytes}: "
+            f"{documents.smaller}"
         )
     await log.append(append)
     try:
         async with asyncio.timeout(timeout_seconds):
-            await _until_everywhere(log, proposal.id, replaces, starts, progress)
+            await _until_everywhere(log, documents, proposal, starts, progress)
     except TimeoutError:
         raise NoAnswerError(
             f"no evaluator took up the proposal within {timeout_seconds:.0f} s. It is in the log and will be decided "
-            "when one runs: start `towline worker evaluate`, then look at `towline policy list`"
+            f"when one runs: start `towline worker evaluate`, then look at `{documents.listed_by}`"
         ) from None
-    return replaces + 1
+    return proposal.replaces + 1
 
 
-def _proposal(policies: PolicySet, replaces: int, actor: str) -> Envelope[PolicyProposed]:
-    now = format_instant(datetime.now(UTC))
-    return Envelope(
-        id=content_id("policy.proposed", str(replaces), policies.digest, actor, now),
-        source=PROPOSAL_SOURCE,
-        subject=f"policies@{replaces + 1}",
-        time=now,
-        data=PolicyProposed(replaces=replaces, set=policies, actor=actor),
-    )
-
-
-async def _check_in_force(log: EventLog, replaces: int) -> None:
-    newest = 0
+async def _check_in_force(log: EventLog, documents: Documents[PublishedT], proposal: Proposal) -> None:
+    revision = 0
     async for item in recorded(log, EVENTS, PROPOSAL_PARTITION):
-        if isinstance(data := item.envelope.data, PolicyPublished):
-            _refuse_if_other(data, None, replaces)
-            newest = max(newest, data.revision)
-    if newest < replaces:
-        raise MisuseError(f"there is no revision {replaces} to replace: revision {newest} is in force")
+        if isinstance(data := item.envelope.data, documents.published):
+            _refuse_if_other(documents, data, proposal)
+            revision = max(revision, data.revision)
+    if revision < proposal.replaces:
+        raise MisuseError(f"there is no revision {proposal.replaces} to replace: revision {revision} is in force")
 
 
 async def _until_everywhere(
-    log: EventLog, proposal_id: str, replaces: int, starts: dict[int, int], progress: Callable[[int, int], None]
+    log: EventLog, documents: Documents[PublishedT], proposal: Proposal, starts: dict[int, int], progress: Progress
 ) -> None:
     missing = set(starts)
     async with aclosing(log.follow(EVENTS, starts)) as records:
@@ -118,19 +175,19 @@ async def _until_everywhere(
                 data = decode(record.value or b"").data
             except UnreadableRecordError:
                 continue
-            if not isinstance(data, PolicyPublished) or data.revision <= replaces:
+            if not isinstance(data, documents.published) or data.revision <= proposal.replaces:
                 continue
-            _refuse_if_other(data, proposal_id, replaces)
+            _refuse_if_other(documents, data, proposal)
             missing.discard(record.partition)
             progress(len(starts) - len(missing), len(starts))
             if not missing:
                 return
 
 
-def _refuse_if_other(published: PolicyPublished, proposal_id: str | None, replaces: int) -> None:
+def _refuse_if_other(documents: Documents[PublishedT], published: PublishedT, proposal: Proposal) -> None:
     # Who took the next number decides, not what is newest: ours may be replaced in its turn before we see it.
-    if published.revision == replaces + 1 and published.proposal_id != proposal_id:
+    if published.revision == proposal.replaces + 1 and documents.cause_of(published) != proposal.event.id:
         raise RevisionConflictError(
-            f"revision {replaces} was replaced first, by revision {published.revision} of {published.actor}: look at "
-            "what is in force now with `towline policy show`, then apply again"
+            f"revision {proposal.replaces} was replaced first, by revision {published.revision} of "
+            f"{published.actor}: look at what is in force now with `{documents.shown_by}`, then apply again"
         )

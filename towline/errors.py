@@ -34,7 +34,10 @@ class SettingsError(MisuseError):
 
 
 class PolicyError(MisuseError):
-    """A policy file that must not enter the log. ``problems`` has one line for each thing that is wrong."""
+    """A file of policies or subscriptions that must not enter the log.
+
+    ``problems`` has one line for each thing that is wrong.
+    """
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))

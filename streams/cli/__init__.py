@@ -48,6 +48,7 @@ class Commands(LateGroup):
         ),
         "topics": Late("streams.cli.topics", "app", "Create the topics, or compare them with what they must be."),
         "policy": Late("streams.cli.policy", "app", "Check policies, bring them into force, look at them."),
+        "webhook": Late("streams.cli.webhook", "app", "Say who is told of what by webhooks, and see how that goes."),
         "event": Late("streams.cli.events", "app", "Tell Towline that something was pushed."),
         "scan": Late("streams.cli.facts", "app", "Tell Towline what scanners and SBOM tools found."),
         "registry": Late("streams.cli.registry", "app", "See what the registries of the settings let Towline do."),

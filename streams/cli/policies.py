@@ -8,17 +8,13 @@ import yaml
 from schemas.policies import Policy, PolicySet
 from streams.cli.access import refusals
 from streams.cli.inputs import AsJson, Offline, PolicyFile, actor, read_text
-from streams.cli.output import FINDING, print_json, print_table, progress_bar, run, say
+from streams.cli.output import FINDING, print_json, print_table, run, say
+from streams.cli.publishing import Replaces, Timeout, published
 from streams.kafka_log import KafkaLog
-from streams.publication import InForce, RevisionConflictError, policies_in_force, publish
+from streams.publication import InForce, policies_in_force, publish
 from towline.errors import MisuseError, NoAnswerError, PolicyError
 from towline.policy.document import read_policies
 from towline.settings import load_settings
-
-Replaces = Annotated[
-    int | None, typer.Option(help="The revision you mean to replace; refused when another came first.")
-]
-Timeout = Annotated[float, typer.Option(help="How long to wait for the evaluators.")]
 
 
 def apply(
@@ -44,19 +40,13 @@ async def _apply(file: str, replaces: int | None, timeout_seconds: float, *, off
 
 
 async def _publish(log: KafkaLog, policies: PolicySet, base: int, timeout_seconds: float, as_json: bool) -> int:
-    try:
-        with progress_bar() as bar:
-            task = bar.add_task("publishing", total=await log.partitions("towline.events"))
-            revision = await publish(
-                log,
-                policies,
-                replaces=base,
-                actor=actor(),
-                timeout_seconds=timeout_seconds,
-                progress=lambda done, total: bar.update(task, completed=done, total=total),
-            )
-    except RevisionConflictError as error:
-        say(str(error))
+    revision = await published(
+        log,
+        lambda progress: publish(
+            log, policies, replaces=base, actor=actor(), timeout_seconds=timeout_seconds, progress=progress
+        ),
+    )
+    if revision is None:
         return FINDING
     if as_json:
         print_json({"revision": revision, "replaces": base, "policies": len(policies.policies)})

@@ -7,6 +7,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from schemas.policies import Policy
+from schemas.webhooks import Subscription, SubscriptionSet
 from towline.policy.check.problem import Path, Problem
 from towline.policy.lines import Node
 
@@ -29,6 +30,8 @@ _GRAMMARS: Final[Mapping[str, str]] = {
     "updated_at": "a moment with its time zone, such as 2026-11-24T08:00:00Z",
     "size": "bytes, or a number with a unit, such as 500MB or 2GiB",
     "approved": "how many people, 1 to 99",
+    "receiver": "up to 63 lower-case letters, digits and hyphens: a name under receivers in the settings",
+    "repository": "REGISTRY/REPOSITORY in lower case, such as local/dev/website, or a glob such as local/dev/*",
 }
 _COUNT: Final = "a whole number from 0"
 
@@ -41,7 +44,7 @@ _OPERATORS: Final[Mapping[str, str]] = {
 
 
 def problems_of_shape(error: ValidationError, tree: Node) -> list[Problem]:
-    """Return a problem for each thing that does not fit the shape of a policy set."""
+    """Return a problem for each thing that does not fit the shape of a policy set, or a set of subscriptions."""
     found: list[Problem] = []
     for item in error.errors(include_url=False, include_input=False):
         path = _without_union_tags(item["loc"])
@@ -97,8 +100,11 @@ def _missing(_: Any, path: Path, __: Node) -> str:
     return "is missing" + (f"; write {grammar}" if grammar else "")
 
 
-def _extra(_: Any, path: Path, __: Node) -> str:
-    known = {1: _TOP_FIELDS, 3: tuple(Policy.model_fields)}.get(len(path), _RULE_FIELDS)
+def _extra(_: Any, path: Path, tree: Node) -> str:
+    if isinstance(tree.content, dict) and "subscriptions" in tree.content:
+        known = {1: tuple(SubscriptionSet.model_fields)}.get(len(path), tuple(Subscription.model_fields))
+    else:
+        known = {1: _TOP_FIELDS, 3: tuple(Policy.model_fields)}.get(len(path), _RULE_FIELDS)
     close = get_close_matches(str(path[-1]), known, n=1)
     return "there is no such field" + (f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}")
 

@@ -29,24 +29,16 @@ def read_policies(text: str, registries: Collection[str] | None, name: str = "po
         PolicyError: the text is not YAML, not a policy file, or a policy can never be right; with every problem found,
             each as ``NAME:LINE: PATH: what is wrong and what to write instead``.
     """
-    if len(text) > limits.record_bytes:
-        raise PolicyError([f"{name}:1: longer than the {limits.record_bytes} bytes that a policy set can have"])
-    try:
-        tree = read_tree(text.removeprefix(_BYTE_ORDER_MARK))
-    except UnreadableYamlError as error:
-        raise PolicyError([f"{name}:{error.line}: {error}"]) from None
-    if tree is None or not isinstance(tree.content, dict) or "policies" not in tree.content:
-        raise PolicyError([f"{name}:{1 if tree is None else tree.line}: {_BEGINNING}"])
-    if "tzdata" in tree.content:
-        line = tree.content["tzdata"].line
-        raise PolicyError([f"{name}:{line}: tzdata: the check finds it out; leave it out"])
+    tree, fields = read_fields(text, name, "policies", _BEGINNING)
+    if "tzdata" in fields:
+        raise PolicyError([f"{name}:{fields['tzdata'].line}: tzdata: the check finds it out; leave it out"])
     try:
         policies = PolicySet.model_validate_json(orjson.dumps(tree.plain()))
         problems = problems_of(policies, registries)
     except ValidationError as error:
         problems = problems_of_shape(error, tree)
     if problems:
-        raise PolicyError([*_placed(problems, tree, name)])
+        raise PolicyError([*placed(problems, tree, name)])
     return policies.model_copy(update={"tzdata": TZDATA}) if _names_a_zone(policies) else policies
 
 
@@ -55,6 +47,24 @@ def _names_a_zone(policies: PolicySet) -> bool:
     return any(isinstance(rule, WindowRule) and rule.timezone != "UTC" for rule in rules)
 
 
-def _placed(problems: list[Problem], tree: Node, name: str) -> Iterator[str]:
+def read_fields(text: str, name: str, member: str, beginning: str) -> tuple[Node, dict[str, Node]]:
+    """Return the mapping that a file holds, and its fields, among which is ``member``.
+
+    Raises:
+        PolicyError: it holds none; ``beginning`` says how such a file begins.
+    """
+    if len(text) > limits.record_bytes:
+        raise PolicyError([f"{name}:1: longer than the {limits.record_bytes} bytes that a set can have"])
+    try:
+        tree = read_tree(text.removeprefix(_BYTE_ORDER_MARK))
+    except UnreadableYamlError as error:
+        raise PolicyError([f"{name}:{error.line}: {error}"]) from None
+    if tree is None or not isinstance(tree.content, dict) or member not in tree.content:
+        raise PolicyError([f"{name}:{1 if tree is None else tree.line}: {beginning}"])
+    return tree, tree.content
+
+
+def placed(problems: list[Problem], tree: Node, name: str) -> Iterator[str]:
+    """Yield a line for each problem, in the order of the file and with the line where it is."""
     for line, text in sorted({(tree.at(problem.path).line, str(problem)) for problem in problems}):
         yield f"{name}:{line}: {text}"
