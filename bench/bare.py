@@ -1,8 +1,9 @@
 """``python -m bench.bare BOOTSTRAP PORT``: webhooks into Kafka, as someone would write it by hand in one page.
 
-uvicorn with uvloop and httptools, no framework; each body is parsed with orjson, sent as it came under the name of its
-repository, and answered 202 once all replicas have it. It has the gateway's producer settings. It has none of its
-checks: no sender, no bounds, no strict JSON, no dialect, no ids, no canonical bytes, no counters.
+uvicorn with uvloop and the parser of HTTP that is installed, as for the gateway, and no framework; each body is parsed
+with orjson, sent as it came under the name of its repository, and answered 202 once all replicas have it. It has the
+gateway's producer settings. It has none of its checks: no sender, no bounds, no strict JSON, no dialect, no ids, no
+canonical bytes, no counters.
 """
 
 import sys

@@ -81,7 +81,8 @@ async def serving(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> Async
     # Connections inherit it. The event loop sets it by itself only for sockets that name their protocol, and without it
     # an answer whose head and body are written apart waits some 40 ms for the client's delayed acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
+    # Nobody here looks at who a proxy says is behind it.
+    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, proxy_headers=False)
     server = _Server(config)
     running = asyncio.create_task(server.serve(sockets=[listener]), name="serving")
     try:

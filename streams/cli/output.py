@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any, Final, NoReturn
 
@@ -87,10 +87,13 @@ def fail(error: TowlineError) -> NoReturn:
     raise typer.Exit(INFRASTRUCTURE if isinstance(error, InfrastructureError) else FINDING)
 
 
-def run(main: Coroutine[Any, Any, int | None]) -> None:
+def run(
+    main: Coroutine[Any, Any, int | None], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> None:
     """Run a command to its end and exit with its code: 0 fine, 1 a finding, 2 misuse, 3 infrastructure."""
     try:
-        code = asyncio.run(main)
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            code = runner.run(main)
     except TowlineError as error:
         fail(error)
     except KeyboardInterrupt:

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Annotated
 
 import typer
+import uvloop
 
 from streams.brokers.embedded import FORGETS, embedded_broker
 from streams.cli.output import note, run
@@ -40,7 +41,7 @@ async def _until_stopped(*others: "asyncio.Task[None]") -> None:
 def gateway() -> None:
     """Take webhooks: POST /hooks/SOURCE."""
     configure_logging()
-    run(_gateway())
+    run(_gateway(), uvloop.new_event_loop)
 
 
 async def _gateway() -> None:
@@ -75,7 +76,7 @@ async def _worker(role: str) -> None:
 def up() -> None:
     """Everything in one go: a broker unless one is set, the gateway and the workers."""
     configure_logging()
-    run(_up())
+    run(_up(), uvloop.new_event_loop)
 
 
 async def _up() -> None:

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import uvloop
+
 from streams.running import gateway_running
 from towline.settings import child_environment, load_settings
 
@@ -42,4 +44,4 @@ def gateway_process(**environment: str) -> Iterator[tuple[str, subprocess.Popen[
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())
