@@ -12,7 +12,7 @@ from towline.policy.index import policies_in_force
 from towline.policy.state.brought import note_returned, note_vanished
 from towline.policy.state.images import ImageState, inspection_failed_at
 from towline.policy.state.repositories import PolledState, note_move
-from towline.policy.state.tags import TagState, note_tag
+from towline.policy.state.tags import TagState, note_tag, tag_key
 from towline.policy.state.values import Draft, RevisionState
 
 
@@ -126,6 +126,10 @@ def delete(draft: Draft, event: Envelope[Frozen]) -> Agenda:
     tag = TagState.read(draft, reference)
     is_old = data.command_id is not None and event.time < tag.updated_at
     if is_old or event.id in tag.recent:
+        return NOTHING
+    if data.command_id is not None and not tag.is_known:
+        # Whoever hints at tags that never were must not fill the state with them.
+        draft.put(tag_key(reference), None)
         return NOTHING
     if not tag.is_known:
         note_tag(draft, reference)

@@ -135,6 +135,15 @@ def test_a_tag_that_a_look_did_not_find_is_deleted_and_what_comes_back_is_judged
     assert partition.verdicts(looked(TAG, "one", key="back", time=at(12))) == ["promote"]
 
 
+def test_hints_at_tags_that_never_were_leave_nothing_in_the_state() -> None:
+    partition = Partition(TO_QA)
+    before = dict(partition.state.values)
+    for number in range(30):
+        reference = f"{DEV}:never-{number}"
+        partition.take(hinted(reference), missing(reference))
+    assert partition.state.values == before
+
+
 def test_a_deletion_that_a_sender_told_counts_whatever_its_clock_says() -> None:
     """Only of a look it is known when it began; the order of what is told is that of the log."""
     partition = Partition(TO_QA, pushed(TAG, "one", time=at(60)), deleted(TAG, time=at(0)))
