@@ -84,7 +84,7 @@ def _gateway(settings: KafkaSettings, folder: Path) -> Iterator[int]:
     document = {
         "kafka": {"bootstrap": settings.bootstrap, "partitions": PARTITIONS},
         "registries": {"local": {"url": "http://127.0.0.1:5000"}},
-        "hooks": {"local": {"registry": "local", "token": "env:HOOK_TOKEN"}},
+        "hooks": {"local": {"registry": "local", "token": "env:HOOK_TOKEN", "rate": 100_000}},
         "gateway": {"port": port},
     }
     (folder / "towline.yaml").write_text(yaml.safe_dump(document))

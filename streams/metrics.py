@@ -58,11 +58,14 @@ _ENDS: Final[Mapping[type[Outcome], tuple[str, str]]] = {
 
 
 class Metrics:
-    """The metrics of one process. ``registries`` and ``receivers`` are the names that may be labels."""
+    """The metrics of one process. ``registries``, ``receivers`` and ``hooks`` are the names that may be labels."""
 
-    def __init__(self, registries: Collection[str], receivers: Collection[str] = ()) -> None:
+    def __init__(
+        self, registries: Collection[str], receivers: Collection[str] = (), hooks: Collection[str] = ()
+    ) -> None:
         self._registries = frozenset(registries)
         self._receivers = frozenset(receivers)
+        self._hooks = frozenset(hooks)
         self._causes: set[str] = set()
         self._series: dict[tuple[Counter, tuple[str, ...]], Counter] = {}
         self._all = kept = CollectorRegistry()
@@ -103,6 +106,12 @@ class Metrics:
             ["receiver", "outcome", "cause"],
             registry=kept,
         )
+        self._deliveries = Counter(
+            "towline_deliveries",
+            "Requests at hooks, by what they were answered.",
+            ["hook", "result"],
+            registry=kept,
+        )
         self._clock = Gauge(
             "towline_clock_timestamp_seconds",
             "The log's time up to which a partition is applied; the present minus this is how far it is behind.",
@@ -114,6 +123,10 @@ class Metrics:
         """Count records that were acknowledged."""
         for record in records:
             self._count(self._written, record.topic)
+
+    def delivered(self, hook: str, result: str) -> None:
+        """Count a request at a hook; ``result`` is one of few words."""
+        self._count(self._deliveries, hook if hook in self._hooks else _OTHER, result)
 
     def applied(self, partition: int, event: Envelope[Frozen], news: News | None) -> None:
         """Count an event of a partition, and whether it was a change that the log did not know."""

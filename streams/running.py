@@ -21,7 +21,7 @@ async def gateway_running(settings: Settings) -> AsyncIterator[str]:
         LogUnavailableError: the broker does not answer.
         InfrastructureError: the address cannot be had.
     """
-    metrics = Metrics(settings.registries)
+    metrics = Metrics(settings.registries, hooks=settings.hooks)
     async with CountedLog(settings.kafka, metrics) as log:
         app = gateway_app(
             settings,

@@ -320,3 +320,30 @@ waiting_delivery_count: Final = 10_000
 
 #: How long the body of an answer is read whose status has been seen: it is for people who look for a reason.
 reply_beginning_seconds: Final = 5.0
+
+# -- Senders of webhooks ----------------------------------------------------------------------------------------------
+
+#: How far the clock of a sender that signs its moment may be from ours, either way: what Standard Webhooks advises. A
+#: recorded delivery can be sent again for so long.
+hook_signature_age_seconds: Final = 300.0
+
+#: How far the clock of an issuer of tokens may be from ours; its tokens live for an hour.
+hook_token_leeway_seconds: Final = 60.0
+
+#: How much a sender may be ahead of its `rate`: pushes of a release come together, and a queue that was held up, too.
+hook_burst_seconds: Final = 10.0
+
+#: How long an issuer's keys are taken to be all that it has. Issuers publish a key days before they use it.
+signing_keys_fresh_seconds: Final = 3600.0
+
+#: How long they count when the issuer cannot be asked: an outage of a day loses no delivery, a key that was taken back
+#: is gone after it.
+signing_keys_kept_seconds: Final = 24 * 3600.0
+
+#: How soon keys are asked for again because a token names an unknown one: whoever makes up names of keys makes us ask
+#: this often at most. And how soon after asking failed.
+signing_keys_pause_seconds: Final = 60.0
+signing_keys_retry_seconds: Final = 5.0
+
+#: How long an answer of `/readyz` is given again: whoever may ask cannot make us ask the broker more often.
+ready_cache_seconds: Final = 1.0

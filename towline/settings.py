@@ -9,15 +9,14 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from schemas.references import RegistryName
 from schemas.webhooks import ReceiverName
 from towline.errors import SettingsError
+from towline.hook_settings import HookSettings
 from towline.net.egress.allowances import check_allowance
-
-CredentialReference = Annotated[str, StringConstraints(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")]
-"""Where a secret is: ``env:NAME`` or ``file:PATH``."""
+from towline.settings_parts import CredentialReference, Part
 
 KeyName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 """The name of a key, by which policies ask for its signatures."""
@@ -25,11 +24,7 @@ KeyName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a
 SETTINGS_FILE_DEFAULT = "towline.yaml"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class RegistryLimits(_Part):
+class RegistryLimits(Part):
     """How much of a registry one worker uses at most, over all its transfers; what is not set is not limited."""
 
     #: Requests under way, and as many uploads.
@@ -39,7 +34,7 @@ class RegistryLimits(_Part):
     bytes_per_second: Annotated[int, Field(ge=256 * 1024)] | None = None
 
 
-class RegistrySettings(_Part):
+class RegistrySettings(Part):
     """How to reach one registry."""
 
     url: Annotated[str, StringConstraints(pattern=r"^https?://[^/@\s]+/?$")]
@@ -69,7 +64,7 @@ class RegistrySettings(_Part):
         return self
 
 
-class EgressSettings(_Part):
+class EgressSettings(Part):
     """Where requests may go besides the registries, and besides public addresses at the ports 80 and 443.
 
     Token services, storage that registries redirect to, receivers of webhooks: whatever somebody else names.
@@ -81,23 +76,14 @@ class EgressSettings(_Part):
     ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = ()
 
 
-class KeySettings(_Part):
+class KeySettings(Part):
     """A public key that signs images."""
 
     #: PEM, such as ``cosign.pub``.
     file: Path
 
 
-class HookSettings(_Part):
-    """One webhook address, ``/hooks/NAME``, and who sends to it."""
-
-    registry: RegistryName
-    dialect: Literal["cloudevents", "distribution"] = "distribution"
-    #: The value that the sender puts into ``Authorization: Bearer``.
-    token: CredentialReference | None = None
-
-
-class ReceiverSettings(_Part):
+class ReceiverSettings(Part):
     """Where webhooks are sent, and with which secrets: what subscriptions name, so that the log has neither."""
 
     url: Annotated[str, StringConstraints(pattern=r"^https?://[^/?#@\s]+([/?][^#\s]*)?$")] | None = None
@@ -117,7 +103,7 @@ class ReceiverSettings(_Part):
         return self
 
 
-class KafkaSettings(_Part):
+class KafkaSettings(Part):
     """How to reach the broker, and how topics are made."""
 
     bootstrap: str | None = None
@@ -125,7 +111,7 @@ class KafkaSettings(_Part):
     replication: Annotated[int, Field(ge=1, le=7)] = 1
 
 
-class WorkerSettings(_Part):
+class WorkerSettings(Part):
     """How the agents run."""
 
     tick_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
@@ -139,23 +125,23 @@ class WorkerSettings(_Part):
     metrics_port: Annotated[int, Field(ge=1, le=65532)] | None = None
 
 
-class GatewaySettings(_Part):
+class GatewaySettings(Part):
     """Where the gateway listens."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8440
 
 
-class Settings(_Part):
+class Settings(Part):
     """Everything that can be set."""
 
-    registries: dict[RegistryName, RegistrySettings] = {}
-    hooks: dict[RegistryName, HookSettings] = {}
+    registries: dict[RegistryName, RegistrySettings] = Field(default_factory=dict)
+    hooks: dict[RegistryName, HookSettings] = Field(default_factory=dict)
     #: Who can be told by webhooks.
-    receivers: dict[ReceiverName, ReceiverSettings] = {}
+    receivers: dict[ReceiverName, ReceiverSettings] = Field(default_factory=dict)
     egress: EgressSettings = EgressSettings()
     #: Whose signatures on images count.
-    keys: dict[KeyName, KeySettings] = {}
+    keys: dict[KeyName, KeySettings] = Field(default_factory=dict)
     kafka: KafkaSettings = KafkaSettings()
     worker: WorkerSettings = WorkerSettings()
     gateway: GatewaySettings = GatewaySettings()
@@ -166,7 +152,7 @@ class Settings(_Part):
     @model_validator(mode="after")
     def _hooks_name_registries(self) -> "Settings":
         for name, hook in self.hooks.items():
-            if hook.registry not in self.registries:
+            if hook.registry is not None and hook.registry not in self.registries:
                 raise ValueError(f"hooks.{name}.registry: {hook.registry!r} is not among the registries")
         return self
 

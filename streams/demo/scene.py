@@ -1,5 +1,6 @@
 """The scene of the demo: an embedded broker, two local registries, the gateway and the workers."""
 
+import secrets
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,6 +23,7 @@ from towline.registry import Registries
 from towline.settings import Settings, isolated_environment, load_settings
 
 HOOK: Final = "first"
+_HOOK_FILE: Final = "hook-token"
 
 #: Short, so that the demo does not wait for what a long-running system can wait for.
 _PARTITIONS: Final = 4
@@ -53,9 +55,12 @@ async def scene() -> AsyncIterator[Scene]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="towline-demo-")))
         bootstrap = await stack.enter_async_context(embedded_broker())
         hook: dict[str, str] = {}
+        token = secrets.token_urlsafe()
+        (folder / _HOOK_FILE).write_text(token, encoding="utf-8")
 
         async def notify(body: dict[str, Any]) -> None:
-            await post_json(hook["url"], body, {}, Egress().with_server(hook["url"]))
+            headers = {"Authorization": f"Bearer {token}"}
+            await post_json(hook["url"], body, headers, Egress().with_server(hook["url"]))
 
         first = await stack.enter_async_context(serving(LocalRegistry(notify)))
         second = await stack.enter_async_context(serving(LocalRegistry()))
@@ -81,7 +86,7 @@ def _settings(folder: Path, bootstrap: str, urls: dict[str, str]) -> Settings:
     document = {
         "kafka": {"bootstrap": bootstrap, "partitions": _PARTITIONS},
         "registries": {name: {"url": url} for name, url in urls.items()},
-        "hooks": {HOOK: {"registry": "first", "dialect": "distribution"}},
+        "hooks": {HOOK: {"registry": "first", "dialect": "distribution", "token": f"file:{folder / _HOOK_FILE}"}},
         "worker": {"session_timeout_seconds": _SESSION_TIMEOUT_SECONDS, "tick_seconds": _TICK_SECONDS},
         "gateway": {"port": 0},
         "data_dir": str(folder / "data"),

@@ -21,10 +21,14 @@ async def alive(_: Request) -> Response:
 
 
 class Readiness:
-    """Asks the broker whenever somebody wants to know."""
+    """Asks the broker when somebody wants to know and its last answer is not of the last second."""
 
-    def __init__(self, verify_topics: VerifyTopics) -> None:
+    def __init__(self, verify_topics: VerifyTopics, monotonic: Callable[[], float]) -> None:
         self._verify_topics = verify_topics
+        self._monotonic = monotonic
+        self._asking = asyncio.Lock()
+        self._asked_at = float("-inf")
+        self._refusal: RefusedError | None = None
 
     async def answer(self, _: Request) -> Response:
         """Answer 200 when deliveries can be taken.
@@ -32,11 +36,22 @@ class Readiness:
         Raises:
             RefusedError: 503 with what is wrong with the topics, or that the log is away.
         """
+        async with self._asking:
+            if self._monotonic() - self._asked_at >= limits.ready_cache_seconds:
+                self._refusal = await self._ask()
+                self._asked_at = self._monotonic()
+            refusal = self._refusal
+        if refusal is not None:
+            # Anew: one error that is raised again and again remembers each time.
+            raise RefusedError(refusal.status, refusal.reason, refusal.headers)
+        return JSONResponse({"status": "ready"})
+
+    async def _ask(self) -> RefusedError | None:
         try:
             async with asyncio.timeout(limits.ready_timeout_seconds):
                 await self._verify_topics()
         except (TimeoutError, LogUnavailableError):
-            raise log_unavailable() from None
+            return log_unavailable()
         except LogError as error:
-            raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from None
-        return JSONResponse({"status": "ready"})
+            return RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        return None

@@ -128,7 +128,7 @@ async def test_a_gateway_that_dies_before_its_answer_gets_the_same_event_again(
     settings = tmp_path / "towline.yaml"
     settings.write_text(
         "registries: {local: {url: 'http://127.0.0.1:5000'}}\n"
-        "hooks: {local: {registry: local}}\n"
+        "hooks: {local: {registry: local, anonymous: true, trust: full}}\n"
         f"kafka: {{bootstrap: '{node.address}', partitions: {PARTITIONS}}}\n"
     )
     process_on = partial(gateway_process, TOWLINE_SETTINGS=str(settings))

@@ -10,13 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.memory_log import MemoryLog
-from tests.support.gateways import app, calling, events_in
+from tests.support.gateways import OPEN, app, calling, events_in
 from tests.unit.dialects.deliveries import cloud_event, distribution_event
-from towline.settings import HookSettings
 
 HOOKS = {
-    "local": HookSettings(registry="local"),
-    "ci": HookSettings.model_construct(registry="local", dialect="cloudevents", token=None),
+    "local": OPEN,
+    "ci": OPEN.model_copy(update={"dialect": "cloudevents"}),
 }
 
 JSON = st.recursive(

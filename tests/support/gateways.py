@@ -1,5 +1,6 @@
 """A gateway for tests, in the test's own process and without a socket."""
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -15,10 +16,13 @@ from streams.log import EventLog
 from streams.metrics import Metrics
 from streams.topics import EVENTS
 from towline.failpoints import Failpoints
-from towline.settings import HookSettings, RegistrySettings, Settings
+from towline.hook_settings import HookSettings
+from towline.settings import RegistrySettings, Settings
 
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
-OPEN_HOOKS = {"local": HookSettings(registry="local")}
+#: Whoever sends is believed: these tests are about something else.
+OPEN = HookSettings(registry="local", anonymous=True, trust="full", rate=100_000)
+OPEN_HOOKS = {"local": OPEN}
 
 
 async def verified() -> None:
@@ -31,10 +35,18 @@ def app(
     failpoints: str = "",
     hooks: Mapping[str, HookSettings] = OPEN_HOOKS,
     verify_topics: Callable[[], Awaitable[None]] = verified,
+    metrics: Metrics | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> Starlette:
     settings = Settings(registries={"local": RegistrySettings(url="http://127.0.0.1:5000")}, hooks=dict(hooks))
     return gateway_app(
-        settings, log, lambda: NOW, Failpoints(failpoints), verify_topics, metrics=Metrics(settings.registries)
+        settings,
+        log,
+        lambda: NOW,
+        Failpoints(failpoints),
+        verify_topics,
+        monotonic=monotonic,
+        metrics=metrics or Metrics(settings.registries, hooks=settings.hooks),
     )
 
 

@@ -86,7 +86,7 @@ def test_each_registry_notifies_its_own_hook_with_the_token_of_the_settings(
 
     assert endpoint["url"] == f"http://gateway:{settings.gateway.port}/hooks/{name}"
     assert hook.registry == name
-    assert hook.token == "env:HOOK_TOKEN"
+    assert hook.token == ("env:HOOK_TOKEN",)
     assert endpoint["headers"]["Authorization"] == [f"Bearer {compose['x-towline']['environment']['HOOK_TOKEN']}"]
     assert float(endpoint["timeout"].removesuffix("s")) > limits.append_timeout_seconds
 

@@ -19,16 +19,15 @@ from streams.log import Append, Headers
 from streams.memory_log import MemoryLog
 from streams.topics import DEADLETTERS, INBOUND
 from tests.support.checkers import all_records
-from tests.support.gateways import app, calling, events_in
+from tests.support.gateways import OPEN, app, calling, events_in
 from tests.unit.agents.harness import PARTITIONS, Run
 from tests.unit.dialects.deliveries import binary, cloud_event, distribution, distribution_event, push_data, structured
 from towline import limits
 from towline.dialects import Delivery
-from towline.settings import HookSettings
 
 HOOKS = {
-    "cloudevents": HookSettings(registry="local", dialect="cloudevents"),
-    "distribution": HookSettings(registry="local", dialect="distribution"),
+    "cloudevents": OPEN.model_copy(update={"dialect": "cloudevents"}),
+    "distribution": OPEN,
 }
 GOOD = structured()
 TYPE = {"content-type": "application/cloudevents+json"}

@@ -11,11 +11,10 @@ from schemas.events import ImageDeleted, ImagePushed
 from streams.log import Append
 from streams.memory_log import MemoryLog
 from streams.topics import EVENTS, partition_for
-from tests.support.gateways import app, calling, events_in
+from tests.support.gateways import OPEN, app, calling, events_in
 from tests.unit.dialects.deliveries import binary, distribution, distribution_event, fixture, structured
 from towline.dialects import Delivery
 from towline.errors import LogError, LogUnavailableError, TopicMismatchError
-from towline.settings import HookSettings
 
 
 async def send(client: httpx.AsyncClient, delivery: Delivery, source: str = "local") -> httpx.Response:
@@ -93,7 +92,7 @@ async def test_a_bad_stamp_is_accepted_and_flagged_to_its_sender() -> None:
 @pytest.mark.parametrize("delivery", [structured(), binary("ce-")], ids=["structured", "binary"])
 async def test_cloudevents_come_by_http_in_both_modes(delivery: Delivery) -> None:
     log = MemoryLog()
-    hook = HookSettings.model_construct(registry="local", dialect="cloudevents", token=None)
+    hook = OPEN.model_copy(update={"dialect": "cloudevents"})
     async with calling(app(log, hooks={"ci": hook})) as client:
         answer = await send(client, delivery, "ci")
     assert answer.status_code == 202

@@ -9,7 +9,7 @@ from tests.support.gateways import app, calling, events_in
 from tests.unit.dialects.deliveries import distribution, distribution_event
 from towline.dialects import Delivery, Translation
 from towline.errors import SettingsError
-from towline.settings import HookSettings
+from towline.hook_settings import HookSettings
 
 TOKEN = "canary-s3cret"
 
