@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from schemas.decisions import Decision
-from schemas.envelope import Envelope
 from schemas.events import PollFailed
 from schemas.facts import ScanCompleted, ScanNoticed
 from schemas.outcomes import Report
@@ -25,7 +24,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "verdict": "of a decision",
     "mode": "of a decision: `enforce` or `shadow`",
     "policy": "of a decision and of an outcome",
-    "source": "where the image comes from, `REGISTRY/REPOSITORY:TAG`; of a push and a deletion where it happened",
+    "source": "where the image comes from; of a push, a deletion and a scan where it is",
     "target": "where it goes",
     "repository": "of the image; of a decision the source's, of an outcome the target's",
     "tag": "alike",
@@ -91,10 +90,10 @@ def fields_of(cause: Cause) -> Fields:
             return common | _of_outcome(data)
         case PollFailed() as data:
             return common | {"repository": str(data.source), "reason": data.detail, "cause": data.cause}
-        case ScanCompleted() | ScanNoticed():
-            return common | _of_scan(record)
+        case ScanCompleted() | ScanNoticed() as data:
+            return common | _of_scan(data)
         case data:
-            return common | _of_image(record) | {"source": record.subject, "tag": data.tag}
+            return common | _of_image(data)
 
 
 def _of_decision(data: Decision) -> Fields:
@@ -126,17 +125,21 @@ def _of_outcome(data: Any) -> Fields:
     }
 
 
-def _of_scan(record: Envelope[Any]) -> Fields:
-    data = record.data
+def _of_scan(data: ScanCompleted | ScanNoticed) -> Fields:
     counts = bands_of(data)
-    found = {} if counts is None else {name: str(count) for name, count in counts.items()}
-    status = "completed" if getattr(data, "succeeded", True) else "failed"
-    return {**_of_image(record), **found, "tag": getattr(data, "tag", None), "status": status}
+    found: Fields = {} if counts is None else {name: str(count) for name, count in counts.items()}
+    return {**_of_image(data), **found, "status": "failed" if counts is None else "completed"}
 
 
-def _of_image(record: Envelope[Any]) -> Fields:
-    data = record.data
-    return {"repository": str(data.repository), "digest": data.digest, "actor": data.actor}
+def _of_image(data: Any) -> Fields:
+    tag = getattr(data, "tag", None)
+    return {
+        "source": f"{data.repository}:{tag}" if tag else f"{data.repository}@{data.digest}",
+        "repository": str(data.repository),
+        "tag": tag,
+        "digest": data.digest,
+        "actor": data.actor,
+    }
 
 
 def _cleaned(value: str) -> str:

@@ -210,8 +210,9 @@ def test_a_text_has_its_fields_replaced_and_nothing_else() -> None:
         (outcome(failed("c" * 64, command(f"{APP}:1", f"{QA}:2", "one").data)), "transfer.failed",
          f"failed {QA} 2 {digest('one')} - {APP}:1"),
         (poll_failed("local/dev/*"), "poll.failed", "failed local/dev/* - - - -"),
-        (scanned(APP, "one", vulnerability("CVE-1")), "scan.completed", f"completed {APP} - {digest('one')} - -"),
-        (noticed(f"{APP}:1", succeeded=False), "scan.noticed", f"failed {APP} 1 - - -"),
+        (scanned(APP, "one", vulnerability("CVE-1")), "scan.completed",
+         f"completed {APP} - {digest('one')} - {APP}@{digest('one')}"),
+        (noticed(f"{APP}:1", succeeded=False), "scan.noticed", f"failed {APP} 1 - - {APP}:1"),
     ],
 )  # fmt: skip
 def test_each_kind_of_event_has_the_fields_that_it_knows(
