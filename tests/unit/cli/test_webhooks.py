@@ -187,7 +187,7 @@ async def test_a_set_is_published_once_every_partition_has_it_and_an_end_takes_t
         assert found.published.data.actor == "ann"
         await record_events(log, subscription_ended("quiet", revision=1), partitions=PARTITIONS)
         with pytest.raises(
-            RevisionConflictError, match="revision 1 was replaced first, by revision 2 of test: .*webhook"
+            RevisionConflictError, match=r"revision 1 was replaced first, by revision 2 of test: .*webhook"
         ):
             await publish_subscriptions(log, chosen, replaces=1, actor="ann", timeout_seconds=30)
         assert (await subscriptions_in_force(log)).revision == 2
