@@ -20,7 +20,7 @@ from towline.settings import KafkaSettings
 _POLL_SECONDS: Final = 0.1
 
 #: What Kafka does when a topic does not say it, for brokers that only report what was set.
-_DEFAULTS: Final = {"retention.bytes": "-1"}
+_DEFAULTS: Final = {"retention.bytes": "-1", "compression.type": "producer"}
 
 
 @dataclass(frozen=True, slots=True)

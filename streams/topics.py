@@ -35,6 +35,9 @@ class Topic:
     cleanup: Literal["delete"] = "delete"
     #: Whose time a record carries. Where outsiders write, the broker's: theirs could be any.
     timestamps: Literal["CreateTime", "LogAppendTime"] = "CreateTime"
+    #: How records are stored. Outsiders compress with what their library likes, in ways that our reader does not know,
+    #: and into a megabyte that is a gigabyte: where they write, the broker stores what it unpacked, within its limit.
+    compression: Literal["producer", "uncompressed"] = "producer"
     #: The largest batch that the broker takes, in bytes.
     max_message_bytes: int = limits.record_bytes
 
@@ -47,6 +50,7 @@ class Topic:
             "retention.bytes": "-1",
             "cleanup.policy": self.cleanup,
             "message.timestamp.type": self.timestamps,
+            "compression.type": self.compression,
             "max.message.bytes": str(self.max_message_bytes),
         }
 
@@ -68,6 +72,7 @@ TOPICS: Final[Mapping[str, Topic]] = MappingProxyType(
                 description="pushes as producers send them, not yet events",
                 retention_ms=7 * _DAY_MS,
                 timestamps="LogAppendTime",
+                compression="uncompressed",
             ),
             Topic(EVENTS, key="repository", description="the log: every fact that a decision may look at"),
             Topic(DECISIONS, key="repository", description="every decision with its reasons, negative ones too"),

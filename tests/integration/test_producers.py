@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import MessageSizeTooLargeError
 
 from schemas.canonical import content_id
 from schemas.deadletters import DeadLetter
@@ -20,6 +22,8 @@ from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.kafka
 
+#: Some ten kilobytes when they are compressed.
+BOMB_BYTES = 10_000_000
 POLICIES = PolicySet(policies=(policy("web-to-qa", "here/dev/web", "here/qa/web", rule("ends-with", "-stable")),))
 
 
@@ -43,7 +47,7 @@ async def one(fresh_broker: BrokerUnderTest, tmp_path: Path) -> AsyncIterator[Sy
         yield built
 
 
-def with_kcat(bootstrap: str, value: bytes) -> None:
+def with_kcat(bootstrap: str, value: bytes, *options: str) -> None:
     program = shutil.which("kcat")
     if program is None:
         pytest.fail("kcat is not installed: make parts")
@@ -59,7 +63,7 @@ def with_kcat(bootstrap: str, value: bytes) -> None:
         "-H",
         "content-type=application/cloudevents+json",
     ]
-    subprocess.run([*command, "-D", "\x01"], input=value, check=True, timeout=30)
+    subprocess.run([*command, "-D", "\x01", *options], input=value, check=True, timeout=30)
 
 
 def with_java(bootstrap: str, value: bytes) -> None:
@@ -95,3 +99,34 @@ async def test_a_foreign_producer_sees_its_decision_and_a_malformed_event_only_s
     assert letter.topic == INBOUND
     assert "JSON" in letter.reason
     assert letter.value_size == 71
+
+
+async def test_a_producer_may_compress_as_its_library_likes(one: System) -> None:
+    for codec in ("gzip", "snappy", "lz4", "zstd"):
+        with_kcat(one.settings.kafka.bootstrap or "", cloud_event(f"{codec}-stable"), "-z", codec)
+
+    async def all_judged() -> bool:
+        return len(await verdicts(one)) == 4
+
+    await eventually(all_judged, seconds=60, what="four decisions")
+    assert set((await verdicts(one)).values()) == {"promote"}
+    assert await dead_letters(one) == []
+
+
+async def test_what_unpacks_to_more_than_a_record_may_have_is_refused_by_the_broker(one: System) -> None:
+    bootstrap = one.settings.kafka.bootstrap or ""
+    async with AIOKafkaProducer(
+        bootstrap_servers=bootstrap,
+        compression_type="gzip",
+        max_batch_size=BOMB_BYTES * 2,
+        max_request_size=BOMB_BYTES * 2,
+    ) as producer:
+        with pytest.raises(MessageSizeTooLargeError):
+            await producer.send_and_wait(INBOUND, b"x" * BOMB_BYTES, b"web")
+    with_kcat(bootstrap, cloud_event("1.0-stable"))
+
+    async def judged() -> bool:
+        return bool(await verdicts(one))
+
+    await eventually(judged, seconds=60, what="the next is judged")
+    assert await dead_letters(one) == []
