@@ -7,7 +7,8 @@ import pytest
 from agents.outcomes import end_id
 from agents.partition_state import JOURNAL_KEY
 from agents.table import MemoryTable
-from schemas.webhooks import WebhookDelivered, WebhookFailed
+from schemas.envelope import Envelope
+from schemas.webhooks import DeliverWebhook, WebhookDelivered, WebhookFailed
 from tests.support.receivers import Receiver, answering, receiving
 from tests.support.waiting import eventually
 from tests.unit.agents.notifying import BODY, SECRET, STEP_SECONDS, Life, Scene, notifying, webhook
@@ -153,23 +154,69 @@ async def test_a_clock_that_was_wrong_keeps_nothing_waiting_for_longer_than_a_pa
     await scene.ended(one)
 
 
-async def test_what_has_ended_leaves_nothing_of_its_attempts_in_the_table(
+async def until_only_ends(scene: Scene, *commands: Envelope[DeliverWebhook]) -> None:
+    """Wait until the table has nothing but that these commands ended."""
+    assert isinstance(scene.table, MemoryTable)
+    parts = scene.table.parts
+    known = sorted(f"command {item.id}".encode() for item in commands)
+
+    async def so() -> bool:
+        entries = [(key, entry) for part in parts.values() for key, entry in part.items() if key != JOURNAL_KEY]
+        return sorted(key for key, _ in entries) == known and all(b'"ended"' in entry for _, entry in entries)
+
+    await eventually(so, seconds=STEP_SECONDS, what="a table of ends alone")
+
+
+async def test_what_was_given_up_leaves_nothing_of_its_attempts_in_the_table(
     scene: Scene, ci: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "webhook_pauses_seconds", (5.0,))
-    ci.replies = [answering(503)] * 4
+    ci.usual = answering(503)
     one, two = webhook("one"), webhook("two", "two")
     await scene.tell(one, two)
-    life = await scene.start()
-    for _ in range(2):
-        await until_waiting(life, 2) if len(ci.told) < 4 else None
-        scene.time.pass_by(10)
+    first = await scene.start()
+    await until_waiting(first, 2)
+    await first.end()
+    scene.time.pass_by(10)
+    await scene.restart()
     assert {type(end) for end in await scene.ended(one, two)} == {WebhookFailed}
+    await until_only_ends(scene, one, two)
+
+
+async def test_when_something_was_told_last_is_forgotten_when_nothing_waits_that_could_ask(
+    scene: Scene, ci: Receiver
+) -> None:
+    one = webhook("one")
+    await scene.tell(one)
+    await (await scene.start()).run.drain()
+    await scene.ended(one)
     assert isinstance(scene.table, MemoryTable)
     parts = scene.table.parts
 
-    async def forgotten() -> bool:
-        keys = [key for part in parts.values() for key in part if key != JOURNAL_KEY]
-        return sorted(keys) == sorted(f"command {item.id}".encode() for item in (one, two))
+    async def remembered() -> bool:
+        return any(b"told one" in part for part in parts.values())
 
-    await eventually(forgotten, seconds=STEP_SECONDS, what="a table without attempts")
+    await eventually(remembered, seconds=STEP_SECONDS, what="when it was told")
+    await scene.lives[-1].end()
+    scene.time.pass_by(1)
+    await scene.restart()
+    await until_only_ends(scene, one)
+
+
+async def test_what_was_told_before_a_restart_counts_after_it(
+    scene: Scene, ci: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "webhook_pauses_seconds", (5.0,))
+    ci.replies = [answering(503), answering(200), answering(503)]
+    one, two = webhook("one"), webhook("two")
+    await scene.tell(one)
+    first = await scene.start()
+    await until_waiting(first, 1)
+    await scene.tell(two)
+    await first.run.drain()
+    await scene.ended(two)
+    await first.end()
+    scene.time.pass_by(10)
+    await scene.restart()
+    assert {type(end) for end in await scene.ended(one)} == {WebhookFailed}
+    assert await scene.ends_of_subscriptions() == []

@@ -3,7 +3,9 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from starlette.types import Send
 
+from agents.lines import Lines, Waiting
 from schemas.webhooks import WebhookDelivered, WebhookFailed
 from tests.support.receivers import Receiver, answering, receiving
 from tests.support.waiting import eventually
@@ -122,13 +124,23 @@ async def test_a_burst_for_a_receiver_that_does_not_fail_loses_nothing_whatever_
 ) -> None:
     monkeypatch.setattr(limits, "waiting_delivery_count", 3)
     slow.open.clear()
+    most_held = 0
+
+    async def looking(send: Send) -> None:
+        nonlocal most_held
+        most_held = max(most_held, in_memory(life))
+        await answering(200)(send)
+
+    slow.usual = looking
     commands = [webhook(f"burst {number}", "all", "slow") for number in range(50)]
     await scene.tell(*commands)
     life = await scene.start()
-    await until_waiting(life, at_most=TURNS + WINDOW, slow=3)
+    await until_waiting(life, at_most=WINDOW, slow=3)
     slow.open.set()
     assert {type(end) for end in await scene.ended(*commands)} == {WebhookDelivered}
     assert sorted(slow.ids()) == sorted(item.id for item in commands)
+    # Those of the window, and those that a turn brought back into the pool.
+    assert 0 < most_held <= WINDOW + TURNS
 
 
 async def test_the_older_ones_are_told_before_those_that_come_while_they_wait(scene: Scene, slow: Receiver) -> None:
@@ -160,3 +172,61 @@ async def test_a_partition_that_is_given_up_takes_its_webhooks_along_and_its_tur
     second = await scene.restart()
     assert {type(end) for end in await scene.ended(*commands)} == {WebhookDelivered}
     assert second.run.failures == []
+
+
+async def test_what_was_attempted_before_is_not_given_up_after_a_restart_because_many_wait(
+    scene: Scene, slow: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow.replies = [answering(503)] * 4
+    commands = [webhook(f"first {number}", "all", "slow") for number in range(3)]
+    await scene.tell(*commands)
+    first = await scene.start()
+    await until_waiting(first, at_most=0, slow=3)
+    await first.end()
+    monkeypatch.setattr(limits, "waiting_delivery_count", 0)
+    scene.time.pass_by(10)
+    second = await scene.restart()
+    await until_waiting(second, at_most=0, slow=1)
+    scene.time.pass_by(70)
+    ends = await scene.ended(*commands)
+    assert sorted(end.attempts for end in ends) == [2, 2, 3]
+
+
+# -- A line ------------------------------------------------------------------------------------------------------------
+
+
+def delivery(number: int, *, due: float = 0.0, partition: int = 0) -> Waiting:
+    return Waiting(due, number, partition, f"id {number}", "slow")
+
+
+def test_who_comes_takes_no_turn_from_those_who_wait_for_it() -> None:
+    lines = Lines()
+    assert all(lines.begin(delivery(number), 1.0) for number in range(TURNS))
+    assert not lines.begin(delivery(10), 1.0)
+    lines.wait(delivery(10))
+    lines.end("slow", "id 0")
+    assert not lines.begin(delivery(11), 1.0)
+    assert lines.admit(1.0) == delivery(10)
+    assert lines.admit(1.0) is None
+
+
+def test_those_who_wait_for_later_keep_nobody_from_a_turn_now() -> None:
+    lines = Lines()
+    lines.wait(delivery(1, due=5.0))
+    assert lines.begin(delivery(2), 1.0)
+    assert lines.next_moment() == 5.0
+    assert lines.admit(4.9) is None
+    assert lines.admit(5.0) == delivery(1, due=5.0)
+
+
+def test_a_partition_that_is_forgotten_gives_its_turns_back() -> None:
+    lines = Lines()
+    assert all(lines.begin(delivery(number, partition=number % 2), 1.0) for number in range(TURNS))
+    lines.wait(delivery(10, partition=0))
+    lines.wait(delivery(11, partition=1))
+    lines.forget(0)
+    assert lines.counts() == {"slow": 1}
+    assert [lines.begin(delivery(20 + number, partition=1), 0.0) for number in range(2)] == [False, False]
+    assert lines.admit(1.0) == delivery(11, partition=1)
+    assert lines.begin(delivery(22, partition=1), 1.0)
+    assert not lines.begin(delivery(23, partition=1), 1.0)

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from tests.support.certificates import ServerCertificate, make_server_certificat
 from tests.support.egress import allowing
 from tests.support.internet import Internet
 from tests.support.receivers import Receiver, answering, receiving
+from towline import limits
 from towline.net.egress.guard import Egress
 from towline.receivers.sending import Attempt, Receivers
 from towline.settings import EgressSettings, ReceiverSettings
@@ -144,3 +145,26 @@ async def test_who_does_not_listen_is_unreachable() -> None:
     attempt = await sent("http://127.0.0.1:1/", allowing("http://127.0.0.1:1"))
     assert (attempt.cause, attempt.status_code) == ("unreachable", None)
     assert attempt.detail.startswith("receiver ci: ")
+
+
+async def test_of_an_endless_answer_the_beginning_is_read_and_no_more() -> None:
+    sent_bytes = 0
+
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent_bytes
+        await reader.readuntil(b"told")
+        writer.write(b"HTTP/1.1 503 Service Unavailable\r\n\r\n")
+        with suppress(ConnectionError):
+            for _ in range(10_000):
+                writer.write(b"x" * 65536)
+                await writer.drain()
+                sent_bytes += 65536
+        writer.close()
+
+    server = await asyncio.start_server(endless, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        attempt = await sent(url, allowing(url))
+    assert (attempt.cause, attempt.body) == ("refused", b"x" * limits.reply_bytes)
+    # No more than the buffers of both sides and of the system hold; all of it would be 625 MiB.
+    assert sent_bytes < 64 * 1024 * 1024
