@@ -48,3 +48,25 @@ async def test_a_broker_that_does_not_answer_does_not_hang_the_check(monkeypatch
     async with calling(app(MemoryLog(), verify_topics=silent)) as client, asyncio.timeout(30):
         ready = await client.get("/readyz")
     assert ready.status_code == 503
+
+
+async def test_the_broker_is_asked_once_a_second_at_most() -> None:
+    asked, now = 0, 100.0
+
+    async def verify() -> None:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0)
+        if asked == 2:
+            raise LogUnavailableError("away")
+
+    async with calling(app(MemoryLog(), verify_topics=verify, monotonic=lambda: now)) as client:
+        answers = await asyncio.gather(*(client.get("/readyz") for _ in range(20)))
+        assert {answer.status_code for answer in answers} == {200}
+        assert asked == 1
+        now += limits.ready_cache_seconds
+        answers = [await client.get("/readyz") for _ in range(5)]
+        assert {answer.status_code for answer in answers} == {503}
+        assert asked == 2
+        now += limits.ready_cache_seconds
+        assert (await client.get("/readyz")).status_code == 200
