@@ -105,7 +105,10 @@ def _tell(telling: Telling, delivery: Delivery, message: _Message, package: _Pac
         "actor": message.sender and message.sender.login,
         "occurred_at": telling.moment(f"{path}.updated_at", package.updated_at),
     }
-    key = delivery.headers.get(_KEY_HEADER) or spelled([message.action, version.id, package.updated_at])
+    # GitHub signs the body only: whoever sends a recorded one again could give it another name in a header.
+    key = spelled([message.action, version.id, package.updated_at])
+    if package.updated_at is None:
+        key = delivery.headers.get(_KEY_HEADER) or key
     # References are lower case, whatever the account is called.
     name = f"{package.namespace}/{package.name}".lower()
     digests = {text for text in (version.version, tag.digest) if text and _DIGEST.fullmatch(text)}
