@@ -5,7 +5,16 @@ from typing import Any, Final
 
 import orjson
 
-from schemas.catalogue import COMMAND_TYPES, DEADLETTER_TYPES, DECISION_TYPES, EVENT_TYPES, TYPES, VERSIONS, encode
+from schemas.catalogue import (
+    CHECKPOINT_TYPES,
+    COMMAND_TYPES,
+    DEADLETTER_TYPES,
+    DECISION_TYPES,
+    EVENT_TYPES,
+    TYPES,
+    VERSIONS,
+    encode,
+)
 from schemas.examples import EXAMPLES
 from schemas.inbound import INBOUND_TYPES
 
@@ -89,7 +98,10 @@ CHANNELS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
         "'input.'. Kept for ever.",
         tuple(map(message_name, DEADLETTER_TYPES)),
     ),
-    "towline.checkpoints": ("Signed commitments over the decisions. Key: partition. Kept for ever.", ()),
+    "towline.checkpoints": (
+        "Signed commitments over the decisions. Key: partition. Kept for ever. Equal ids are the same checkpoint.",
+        tuple(map(message_name, CHECKPOINT_TYPES)),
+    ),
 }
 
 

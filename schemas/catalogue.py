@@ -11,6 +11,7 @@ import orjson
 from pydantic import ValidationError
 
 from schemas.canonical import canonical_bytes
+from schemas.checkpoints import Checkpoint
 from schemas.commands import CopyImage, InspectImage, PollRepository, RemoveTag, ResolveTag
 from schemas.deadletters import DeadLetter
 from schemas.decisions import Decision
@@ -107,9 +108,12 @@ COMMAND_TYPES: Final[dict[str, type[Frozen]]] = {
 }
 DECISION_TYPES: Final[dict[str, type[Frozen]]] = {"decision.made": Decision}
 DEADLETTER_TYPES: Final[dict[str, type[Frozen]]] = {"input.rejected": DeadLetter}
+CHECKPOINT_TYPES: Final[dict[str, type[Frozen]]] = {"checkpoint.sealed": Checkpoint}
 
 #: Every type on any topic, with the model of its current version.
-TYPES: Final[Mapping[str, type[Frozen]]] = EVENT_TYPES | COMMAND_TYPES | DECISION_TYPES | DEADLETTER_TYPES
+TYPES: Final[Mapping[str, type[Frozen]]] = (
+    EVENT_TYPES | COMMAND_TYPES | DECISION_TYPES | DEADLETTER_TYPES | CHECKPOINT_TYPES
+)
 
 #: The current version of each type.
 VERSIONS: Final[Mapping[str, int]] = dict.fromkeys(TYPES, 1) | {

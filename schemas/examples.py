@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from schemas.canonical import content_id, sha256_hex
 from schemas.catalogue import type_of
+from schemas.checkpoints import Checkpoint
 from schemas.commands import CopyImage, InspectImage, PollRepository, RemoveTag, ResolveTag
 from schemas.deadletters import DeadLetter
 from schemas.decisions import Decision, RuleFinding
@@ -133,6 +134,23 @@ _DECISION: Final = Decision(
     hops=1,
     options=CopyOptions(),
     pushed_by="ci",
+)
+
+_CHECKPOINT: Final = Checkpoint(
+    topic="towline.decisions",
+    partition=3,
+    number=0,
+    previous=None,
+    size=2,
+    root="622b4e931e6a363ff6b3e1c16886d5bf4c3d6de09cc35be68f4e34a59798c986",
+    last_offset=41,
+    leaves=(
+        "73517acfece9f7eaf2b162f90564bcfce7e478f9f8bfa365646f667605de739b",
+        "01696bd76ab39f1ddc3c6384a95768513134bc67ca337d313fad2195bed5390f",
+    ),
+    # The private key is the SHA-256 of the word "example".
+    key_id="fff7b47d68d6151d75a8a8a78085e301e80f5cc966550417f982d45a18184786",
+    signature_base64="6JuWYGBUajWUITDH+f23xd8bcmMm9faaXu57MIybcMPOWAKxyhC+Q83R3vAIf3msAyIWgd9gzneEZJJBiLg3BQ==",
 )
 
 _DEAD_LETTER: Final = DeadLetter(
@@ -337,6 +355,14 @@ EXAMPLES: Final[Mapping[str, Envelope[Frozen]]] = {
         ),
         *(_envelope(data, "towline/transferrer", _QA) for data in _TRANSFERRED),
         _envelope(_DEAD_LETTER, "towline/deadletters", "towline.inbound/3/17"),
+        # Its id is that of what is signed.
+        Envelope(
+            "092d0481c4f862558d213c07607377f996e3e9e1597b63a4520f9a4ce08fe19a",
+            "towline/sealer",
+            "towline.decisions/3",
+            _NOW,
+            _CHECKPOINT,
+        ),
         *(_envelope(data, "towline/observer", subject) for data, subject in _OBSERVED),
         *(_envelope(data, "towline/cli", _DEV) for data in _TOLD),
         *(_envelope(data, source, subject) for data, source, subject in NOTIFIED),

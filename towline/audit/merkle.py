@@ -1,0 +1,161 @@
+"""The Merkle tree of RFC 6962, section 2.1: its hashes, the frontier that grows it, and proofs that need no whole tree.
+
+A tree over leaves in their order; what it commits to is one root. Leaves and inner nodes are hashed with different
+first bytes, so that neither can be taken for the other.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+_LEAF: Final = b"\x00"
+_NODE: Final = b"\x01"
+
+EMPTY_ROOT: Final = hashlib.sha256().digest()
+"""The root of the tree without leaves."""
+
+
+def leaf_hash(data: bytes) -> bytes:
+    """Return the hash of a leaf with this content."""
+    return hashlib.sha256(_LEAF + data).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Return the hash of an inner node over its two children."""
+    return hashlib.sha256(_NODE + left + right).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """All of a tree that is needed to make it larger: the roots of its full subtrees, the largest first.
+
+    There is one for each bit that is set in ``size``.
+    """
+
+    size: int = 0
+    nodes: tuple[bytes, ...] = ()
+
+    def extended(self, leaves: Iterable[bytes]) -> "Frontier":
+        """Return the frontier with the hashes of further leaves after those that it has."""
+        size, nodes = self.size, list(self.nodes)
+        for leaf in leaves:
+            node, full = leaf, size
+            while full & 1:
+                node = node_hash(nodes.pop(), node)
+                full >>= 1
+            nodes.append(node)
+            size += 1
+        return Frontier(size, tuple(nodes))
+
+    @property
+    def root(self) -> bytes:
+        """The root of the tree."""
+        if not self.nodes:
+            return EMPTY_ROOT
+        *left, root = self.nodes
+        for node in reversed(left):
+            root = node_hash(node, root)
+        return root
+
+
+EMPTY: Final = Frontier()
+"""The frontier of the tree without leaves."""
+
+
+def root_of(leaves: Sequence[bytes]) -> bytes:
+    """Return the root of a tree over the hashes of its leaves."""
+    return EMPTY.extended(leaves).root
+
+
+def inclusion_proof(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
+    """Return the proof that a leaf is at ``index`` in the tree over ``leaves`` (RFC 6962, section 2.1.1).
+
+    Raises:
+        IndexError: there is no such leaf.
+    """
+    if not 0 <= index < len(leaves):
+        raise IndexError(f"there is no leaf {index} in a tree of {len(leaves)}")
+    if len(leaves) == 1:
+        return ()
+    split = _split(len(leaves))
+    if index < split:
+        return (*inclusion_proof(leaves[:split], index), root_of(leaves[split:]))
+    return (*inclusion_proof(leaves[split:], index - split), root_of(leaves[:split]))
+
+
+def is_included(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
+    """Tell whether a proof shows a leaf at ``index`` of the tree with this size and root.
+
+    See RFC 9162, section 2.1.3.2.
+    """
+    if not 0 <= index < size:
+        return False
+    position, last, found = index, size - 1, leaf
+    for node in proof:
+        if last == 0:
+            return False
+        if position & 1 or position == last:
+            found = node_hash(node, found)
+            while position and not position & 1:
+                position, last = position >> 1, last >> 1
+        else:
+            found = node_hash(found, node)
+        position, last = position >> 1, last >> 1
+    return last == 0 and found == root
+
+
+def consistency_proof(leaves: Sequence[bytes], size: int) -> tuple[bytes, ...]:
+    """Return the proof that the tree over ``leaves`` begins with its first ``size`` (RFC 6962, section 2.1.2).
+
+    Raises:
+        IndexError: the tree is not that large, or ``size`` is no size of one.
+    """
+    if not 0 < size <= len(leaves):
+        raise IndexError(f"a tree of {len(leaves)} has no beginning of {size} leaves")
+    return _consistency(leaves, size, is_known=True)
+
+
+def _consistency(leaves: Sequence[bytes], size: int, *, is_known: bool) -> tuple[bytes, ...]:
+    if size == len(leaves):
+        return () if is_known else (root_of(leaves),)
+    split = _split(len(leaves))
+    if size <= split:
+        return (*_consistency(leaves[:split], size, is_known=is_known), root_of(leaves[split:]))
+    return (*_consistency(leaves[split:], size - split, is_known=False), root_of(leaves[:split]))
+
+
+def is_consistent(first: tuple[int, bytes], second: tuple[int, bytes], proof: Sequence[bytes]) -> bool:
+    """Tell whether a proof shows that the second tree begins with the first (RFC 9162, section 2.1.4.2).
+
+    Each tree is given as its size and root.
+    """
+    (size, root), (second_size, second_root) = first, second
+    if not 0 < size <= second_size:
+        return False
+    if size == second_size:
+        return not proof and root == second_root
+    # A first tree that is full is itself the first node.
+    nodes = [root, *proof] if size & (size - 1) == 0 else list(proof)
+    if not nodes:
+        return False
+    position, last = size - 1, second_size - 1
+    while position & 1:
+        position, last = position >> 1, last >> 1
+    old = new = nodes[0]
+    for node in nodes[1:]:
+        if last == 0:
+            return False
+        if position & 1 or position == last:
+            old, new = node_hash(node, old), node_hash(node, new)
+            while position and not position & 1:
+                position, last = position >> 1, last >> 1
+        else:
+            new = node_hash(new, node)
+        position, last = position >> 1, last >> 1
+    return last == 0 and old == root and new == second_root
+
+
+def _split(size: int) -> int:
+    """Return the largest power of two below ``size``, which is at least 2."""
+    return 1 << (size - 1).bit_length() - 1
