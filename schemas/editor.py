@@ -1,4 +1,4 @@
-"""The JSON Schema of policy files, for editors: what can be written where, with descriptions and defaults.
+"""The JSON Schemas of files of policies and subscriptions, for editors: what can be written where, and its defaults.
 
 The descriptions are the comments of the models, so that there is one text for each field.
 """
@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from schemas.policies import Policy, PolicySet
 from schemas.rules import Rule
+from schemas.webhooks import Subscription, SubscriptionSet
 
 _COMMENT: Final = re.compile(r"((?: +#: .*\n)+) +(\w+): ")
 
@@ -50,6 +51,19 @@ def editor_schema() -> dict[str, Any]:
         field |= {"title": _title(name), "description": described[name]}
     for model in get_args(get_args(Rule)[0]):
         _describe_rule(definitions[model.__name__], model)
+    return schema
+
+
+def subscriptions_schema() -> dict[str, Any]:
+    """Return the schema of a file of subscriptions, in draft 2020-12."""
+    schema = SubscriptionSet.model_json_schema()
+    schema["required"] = ["subscriptions"]
+    schema["description"] = "Who is told of what. A file replaces all subscriptions before it, as one revision."
+    schema["properties"]["subscriptions"] |= {"description": "The subscriptions, in any order."}
+    del schema["properties"]["subscriptions"]["default"]
+    described = _described(Subscription)
+    for name, field in schema["$defs"]["Subscription"]["properties"].items():
+        field |= {"title": _title(name), "description": described[name]}
     return schema
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from schemas.asyncapi import asyncapi_document, message_name
 from schemas.catalogue import TYPES, VERSIONS, encode
-from schemas.editor import editor_schema
+from schemas.editor import editor_schema, subscriptions_schema
 from schemas.envelope import WireEnvelope
 from schemas.examples import EXAMPLES
 from schemas.inbound import INBOUND_TYPES, InboundEvent
@@ -23,6 +23,7 @@ def documents() -> Mapping[str, str]:
     found = {f"schemas/{message_name(type_)}.json": _record_schema(type_) for type_ in TYPES}
     found["schemas/inbound.json"] = _inbound_schema()
     found["schemas/policies.json"] = editor_schema() | _head("policies", "A policy file")
+    found["schemas/subscriptions.json"] = subscriptions_schema() | _head("subscriptions", "A file of subscriptions")
     found["asyncapi.json"] = asyncapi_document()
     return {path: json.dumps(document, indent=2, ensure_ascii=False) + "\n" for path, document in found.items()}
 

@@ -10,6 +10,7 @@ from typing import get_args
 import orjson
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from schemas.webhooks import BODY_MAX, SUBSCRIPTIONS_MAX, Notified, Subscription, WebhookFormat
 from streams.cli import webhook
@@ -20,7 +21,8 @@ from towline.notify.text import FIELDS
 from towline.receivers.signing import secret_key, signature_headers
 from towline.settings import ReceiverSettings
 
-TEXT = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = (DOCS / "webhooks.md").read_text(encoding="utf-8")
 _BLOCK = r"```{kind}\n((?:(?!```).)*)```"
 FILES = re.findall(_BLOCK.format(kind="yaml"), TEXT, re.DOTALL)
 EXAMPLES = re.findall(
@@ -36,6 +38,14 @@ def test_every_file_of_subscriptions_may_be_applied_with_the_receivers_shown() -
     assert len(FILES) == 4
     for file in FILES:
         assert read_subscriptions(file, set(receivers), {"local"}).subscriptions
+
+
+def test_every_file_of_subscriptions_passes_the_schema_of_editors_and_one_with_a_mistake_does_not() -> None:
+    schema = Draft202012Validator(orjson.loads((DOCS / "schemas" / "subscriptions.json").read_bytes()))
+    example = (DOCS.parent / "examples" / "subscriptions.yaml").read_text(encoding="utf-8")
+    for file in (*FILES, example):
+        assert list(schema.iter_errors(yaml.safe_load(file))) == []
+        assert list(schema.iter_errors(yaml.safe_load(file.replace("receiver:", "reciever:"))))
 
 
 def test_there_is_an_example_of_each_format() -> None:
