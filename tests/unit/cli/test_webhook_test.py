@@ -3,14 +3,23 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import get_args
 
 import pytest
-import typer
 import yaml
 from typer.testing import CliRunner
 
-from streams.cli.webhook_test import send_sample
+from schemas.catalogue import encode
+from schemas.envelope import Envelope
+from schemas.webhooks import Notified, Subscription, SubscriptionSet, SubscriptionsPublished
+from streams.cli import app, webhook_test
+from streams.log import Append
+from streams.memory_log import MemoryLog
+from streams.routing import POLICIES_KEY
+from streams.topics import EVENTS
+from tests.support.builders import at
 from tests.support.receivers import Receiver, answering, receiving, verified
 from towline import limits
 
@@ -28,6 +37,7 @@ async def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
                 "inside": {"url": "http://169.254.169.254/", "secrets": ["env:HOOK_SECRET"]},
                 "unset": {"url": made.url, "secrets": ["env:NO_SUCH_SECRET"]},
             },
+            "kafka": {"bootstrap": "127.0.0.1:1"},
             "egress": {"allow": [made.url.removeprefix("http://"), "127.0.0.1:1"]},
         }
         (tmp_path / "towline.yaml").write_text(yaml.safe_dump(document))
@@ -36,10 +46,36 @@ async def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
         yield made
 
 
+SUBSCRIPTIONS = SubscriptionSet(
+    subscriptions=(
+        Subscription(name="elsewhere", receiver="removed", events=("image.pushed",)),
+        Subscription(
+            name="lines", receiver="ci", events=("decision.deny",), format="text", template="{verdict}: {source}"
+        ),
+        Subscription(name="old-portal", receiver="ci", events=("image.pushed",), format="dtr"),
+    )
+)
+
+
+@pytest.fixture
+async def log(monkeypatch: pytest.MonkeyPatch) -> MemoryLog:
+    memory = MemoryLog(partitions=1)
+    published = SubscriptionsPublished(
+        revision=1, digest=SUBSCRIPTIONS.digest, set=SUBSCRIPTIONS, cause_id="0" * 64, actor="test"
+    )
+    event = Envelope(id="1" * 64, source="test", subject="subscriptions@1", time=at(0), data=published)
+    await memory.append(Append(EVENTS, POLICIES_KEY, encode(event), 0))
+
+    @asynccontextmanager
+    async def opened(_: object) -> AsyncIterator[MemoryLog]:
+        yield memory
+
+    monkeypatch.setattr(webhook_test, "KafkaLog", opened)
+    return memory
+
+
 async def towline(*arguments: str) -> tuple[int, str]:
-    app = typer.Typer()
-    app.command()(send_sample)
-    result = await asyncio.to_thread(CliRunner().invoke, app, arguments)
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["webhook", "test", *arguments])
     return result.exit_code, result.output
 
 
@@ -85,13 +121,38 @@ async def test_who_cannot_be_reached_is_infrastructure(
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("nobody",), "known receivers are: away, ci, inside, unset"),
-        (("ci", "--type", "no.such"), "'no.such' is no type"),
+        (("nobody",), "there are: away, ci, elsewhere, inside, lines, old-portal, unset"),
+        (("ci", "--type", "no.such"), "'no.such' is nothing that webhooks tell of"),
         (("unset",), "env:NO_SUCH_SECRET"),
+        (("elsewhere",), "no receiver removed"),
+        (("old-portal", "--type", "poll.failed"), "format dtr has no word for poll.failed"),
     ],
 )
-async def test_what_cannot_be_sent_is_misuse(receiver: Receiver, arguments: tuple[str, ...], reason: str) -> None:
+async def test_what_cannot_be_sent_is_misuse(
+    receiver: Receiver, log: MemoryLog, arguments: tuple[str, ...], reason: str
+) -> None:
     code, out = await towline(*arguments)
     assert code == 2
     assert reason in out
     assert receiver.told == []
+
+
+async def test_a_subscription_is_told_as_it_would_be_in_its_format(receiver: Receiver, log: MemoryLog) -> None:
+    assert (await towline("lines"))[0] == 0
+    assert (await towline("old-portal"))[0] == 0
+    text, envelope = (json.loads(told.body) for told in receiver.told)
+    assert text == {"text": "deny: local/dev/website:1.0-stable"}
+    assert envelope["type"] == "TAG_PUSH"
+
+
+@pytest.mark.parametrize("type_", get_args(Notified))
+async def test_a_sample_can_be_of_everything_that_webhooks_tell_of(receiver: Receiver, type_: str) -> None:
+    code, out = await towline("ci", "--type", type_)
+    assert code == 0, out
+    [told] = receiver.told
+    sample = json.loads(told.body)
+    kind, _, verdict = type_.partition(".")
+    if kind == "decision":
+        assert (sample["type"], sample["data"]["verdict"]) == ("decision.made", verdict)
+    else:
+        assert sample["type"] == type_
