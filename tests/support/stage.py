@@ -103,11 +103,21 @@ async def stage(
     gateway_port: int,
     *,
     tick_seconds: float = 1,
+    receivers: Mapping[str, Any] | None = None,
+    egress: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Stage]:
     """Run ``towline up`` with the registry ``first`` sending webhooks to it."""
     hooks = {"first": {"registry": "first", "dialect": "distribution", "token": "env:HOOK_TOKEN"}}
     async with (
-        system(broker.bootstrap, folder, registries=registries, hooks=hooks, tick_seconds=tick_seconds) as one,
+        system(
+            broker.bootstrap,
+            folder,
+            registries=registries,
+            hooks=hooks,
+            receivers=receivers,
+            egress=egress,
+            tick_seconds=tick_seconds,
+        ) as one,
         Registries(one.settings.registries) as clients,
     ):
         with (folder / "up.log").open("wb") as sink:
