@@ -56,6 +56,7 @@ async def test_the_secret_lets_its_sender_in(scheme: Scheme, given: Head) -> Non
         (BASIC, head(("authorization", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ"))),
         (BASIC, head(("authorization", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZSE="))),
         (BASIC, head(("authorization", "Basic \u00e9"))),
+        (BASIC, head(("authorization", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==!"))),
         (BASIC, head(("authorization", "Bearer QWxhZGRpbjpvcGVuIHNlc2FtZQ=="))),
         (STATIC, head()),
         (STATIC, head(("x-jfrog-event-auth", ""))),

@@ -157,6 +157,11 @@ async def test_no_other_head_counts(given: Head) -> None:
     assert not await accepts(STANDARD, given, MESSAGE)
 
 
+@pytest.mark.parametrize("signature", ["", "v2,abc", "v1a,abc v2,abc", SIGNATURE[3:]])
+async def test_a_head_without_a_signature_of_this_kind_is_refused_before_the_body(signature: str) -> None:
+    assert not await STANDARD.admits(standard(signature=signature))
+
+
 async def test_of_several_signatures_one_is_enough() -> None:
     assert await accepts(STANDARD, standard(signature=f"v1a,xyz v1,{'A' * 43}= {SIGNATURE}"), MESSAGE)
 
