@@ -48,8 +48,9 @@ async def _gateway() -> None:
     settings = load_settings()
     await require_topics(settings.kafka)
     async with gateway_running(settings) as url:
-        for name in sorted(settings.hooks):
-            note(f"taking webhooks at {url}/hooks/{name}")
+        for name, hook in sorted(settings.hooks.items()):
+            secret, whose = "/SECRET" if hook.path else "", " of anybody" if hook.anonymous else ""
+            note(f"taking webhooks{whose} at {url}/hooks/{name}{secret}")
         if not settings.hooks:
             note(f"serving {url}, but the settings have no hooks: nothing can be taken")
         await _until_stopped()
