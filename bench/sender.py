@@ -21,8 +21,8 @@ _LENGTH = b"content-length:"
 class Sent:
     """How a round went."""
 
-    #: Accepted requests a second.
-    rate: float
+    #: Until all were accepted.
+    seconds: float
     #: The share of the time in which the sender itself computed.
     busy: float
 
@@ -35,7 +35,7 @@ async def send_all(port: int, requests: list[bytes]) -> Sent:
         for _ in range(CONNECTIONS):
             connections.create_task(_send(port, waiting))
     seconds = time.perf_counter() - start
-    return Sent(len(requests) / seconds, (time.process_time() - computed) / seconds)
+    return Sent(seconds, (time.process_time() - computed) / seconds)
 
 
 async def _send(port: int, waiting: Iterator[bytes]) -> None:

@@ -28,7 +28,8 @@ def format_instant(moment: datetime) -> str:
     if moment.tzinfo is None:
         raise ValueError("a moment without a time zone is ambiguous")
     # A fifth of what strftime takes, which a gateway would pay for each webhook.
-    return f"{moment.astimezone(UTC).isoformat(timespec='microseconds')[:26]}Z"
+    there = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return f"{there.isoformat(timespec='microseconds')[:26]}Z"
 
 
 def parse_instant(text: str) -> datetime:

@@ -78,7 +78,8 @@ class KafkaLog:
         if not records:
             return []
         places = [await self._place(record) for record in records]
-        producer, futures = self._connected(), list[asyncio.Future[Any]]()
+        producer = self._connected()
+        futures: list[asyncio.Future[Any]] = []
         try:
             with translated("append"):
                 async with asyncio.timeout(limits.append_timeout_seconds):
@@ -204,7 +205,8 @@ class KafkaLog:
 
     async def _place(self, record: Append) -> int:
         if record.partition is None:
-            return partition_for(record.key or b"", await self.partitions(record.topic))
+            known = self._partitions.get(record.topic) or await self.partitions(record.topic)
+            return partition_for(record.key or b"", known)
         await self._check(record.topic, record.partition)
         return record.partition
 

@@ -4,11 +4,9 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from streams.gateway import answers
+from streams.gateway.answers import AnsweringRouter, Endpoint
 from streams.gateway.health import Readiness, VerifyTopics, alive
 from streams.gateway.hooks import Hooks
 from streams.gateway.openapi import DOCUMENT_PATH, answer_document
@@ -29,7 +27,7 @@ def gateway_app(
     *,
     metrics: Metrics,
     monotonic: Callable[[], float] = time.monotonic,
-) -> Starlette:
+) -> AnsweringRouter:
     """Return the ASGI application.
 
     ``clock`` returns an aware datetime, the time of recording; ``monotonic`` returns seconds that never go back.
@@ -40,23 +38,17 @@ def gateway_app(
     """
     senders = senders_of(settings.hooks, Egress.of(settings.egress), monotonic)
     hooks = Hooks(senders, log, clock, failpoints, metrics)
-    app = Starlette(
-        routes=[
-            Route("/hooks/{source}", hooks.receive, methods=["POST"]),
-            Route("/hooks/{source}", hooks.answer_options, methods=["OPTIONS"]),
-            Route("/hooks/{source}/{secret}", hooks.receive, methods=["POST"]),
-            Route("/hooks/{source}/{secret}", hooks.answer_options, methods=["OPTIONS"]),
-            Route("/healthz", alive),
-            Route("/readyz", Readiness(verify_topics, monotonic).answer),
-            Route("/metrics", metrics.answer),
-            Route(DOCUMENT_PATH, answer_document),
+    return AnsweringRouter(
+        [
+            Route("/hooks/{source}", Endpoint(hooks.receive), methods=["POST"]),
+            Route("/hooks/{source}", Endpoint(hooks.answer_options), methods=["OPTIONS"]),
+            Route("/hooks/{source}/{secret}", Endpoint(hooks.receive), methods=["POST"]),
+            Route("/hooks/{source}/{secret}", Endpoint(hooks.answer_options), methods=["OPTIONS"]),
+            Route("/healthz", Endpoint(alive), methods=["GET"]),
+            Route("/readyz", Endpoint(Readiness(verify_topics, monotonic).answer), methods=["GET"]),
+            Route("/metrics", Endpoint(metrics.answer), methods=["GET"]),
+            Route(DOCUMENT_PATH, Endpoint(answer_document), methods=["GET"]),
         ],
-        exception_handlers={
-            answers.RefusedError: answers.on_refused,
-            HTTPException: answers.on_http_error,
-            Exception: answers.on_bug,
-        },
+        # A redirect would be built from the sender's Host header, and no sender of webhooks should follow one.
+        redirect_slashes=False,
     )
-    # A redirect would be built from the sender's Host header, and no sender of webhooks should follow one.
-    app.router.redirect_slashes = False
-    return app

@@ -3,7 +3,7 @@
 import asyncio
 from http import HTTPStatus
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from streams.gateway.answers import RefusedError
 from towline import limits
@@ -15,13 +15,16 @@ def check_declared(request: Request) -> None:
     Raises:
         RefusedError: 415 for an encoded body, whose size is not what it says; 413 for one that is too large.
     """
-    encodings = ",".join(request.headers.getlist("content-encoding")).split(",")
-    if any(encoding.strip().lower() not in {"", "identity"} for encoding in encodings):
-        raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body without Content-Encoding")
-    declared = request.headers.get("content-length", "0")
-    if not (declared.isascii() and declared.isdigit()):
+    declared = b"0"
+    for name, value in request.headers.raw:
+        if name == b"content-encoding":
+            if any(encoding.strip().lower() not in {b"", b"identity"} for encoding in value.split(b",")):
+                raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body without Content-Encoding")
+        elif name == b"content-length":
+            declared = value
+    if not declared.isdigit():
         raise RefusedError(HTTPStatus.BAD_REQUEST, "Content-Length is not a number")
-    digits = declared.lstrip("0") or "0"
+    digits = declared.lstrip(b"0") or b"0"
     # Compared by length first: a number with thousands of digits is not worth converting.
     if len(digits) > 12 or int(digits) > limits.hook_body_bytes:
         raise _too_large()
@@ -38,7 +41,13 @@ async def read_body(request: Request) -> bytes:
     size = 0
     try:
         async with asyncio.timeout(limits.hook_body_timeout_seconds):
-            async for chunk in request.stream():
+            more = True
+            while more:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise RefusedError(HTTPStatus.BAD_REQUEST, "the body ended early")
+                chunk = message.get("body", b"")
+                more = message.get("more_body", False)
                 size += len(chunk)
                 if size > limits.hook_body_bytes:
                     raise _too_large()
@@ -46,8 +55,6 @@ async def read_body(request: Request) -> bytes:
     except TimeoutError:
         reason = f"the body was not complete within {limits.hook_body_timeout_seconds:g} seconds"
         raise RefusedError(HTTPStatus.REQUEST_TIMEOUT, reason, {"Connection": "close"}) from None
-    except ClientDisconnect:
-        raise RefusedError(HTTPStatus.BAD_REQUEST, "the body ended early") from None
     return b"".join(chunks)
 
 

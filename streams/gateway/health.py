@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from streams.gateway.answers import RefusedError, log_unavailable
+from streams.gateway.answers import JsonAnswer, RefusedError, log_unavailable
 from towline import limits
 from towline.errors import LogError, LogUnavailableError
 
@@ -17,7 +17,7 @@ VerifyTopics = Callable[[], Awaitable[None]]
 
 async def alive(_: Request) -> Response:
     """Answer that the process runs, whatever the broker does: restarting would not help."""
-    return JSONResponse({"status": "alive"})
+    return JsonAnswer({"status": "alive"})
 
 
 class Readiness:
@@ -44,7 +44,7 @@ class Readiness:
         if refusal is not None:
             # Anew: one error that is raised again and again remembers each time.
             raise RefusedError(refusal.status, refusal.reason, refusal.headers)
-        return JSONResponse({"status": "ready"})
+        return JsonAnswer({"status": "ready"})
 
     async def _ask(self) -> RefusedError | None:
         try:

@@ -7,10 +7,10 @@ from http import HTTPStatus
 import structlog
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from schemas.instants import format_instant
-from streams.gateway.answers import RefusedError, log_unavailable
+from streams.gateway.answers import JsonAnswer, RefusedError, log_unavailable
 from streams.gateway.body import check_declared, read_body
 from streams.gateway.senders import Sender
 from streams.log import EventLog
@@ -27,7 +27,7 @@ from towline.senders.scheme import Head
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
 
 #: What an answer counts as.
-_RESULTS = {
+_RESULTS: Mapping[int, str] = {
     HTTPStatus.ACCEPTED: "accepted",
     HTTPStatus.OK: "handshake",
     HTTPStatus.UNAUTHORIZED: "unauthorized",
@@ -82,14 +82,14 @@ class Hooks:
         self, request: Request, answer: Callable[[Request, str, Sender], Awaitable[Response]]
     ) -> Response:
         name = request.path_params["source"]
-        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        status: int = HTTPStatus.INTERNAL_SERVER_ERROR
         try:
             sender = self._senders.get(name)
             # Another address than the hook's is not there, whether or not there is a hook of that name.
             if sender is None or ("secret" in request.path_params and sender.hook.path is None):
                 raise RefusedError(HTTPStatus.NOT_FOUND, "there is no such hook in the settings")
             answered = await answer(request, name, sender)
-            status = HTTPStatus(answered.status_code)
+            status = answered.status_code
         except RefusedError as error:
             status = error.status
             raise
@@ -110,7 +110,7 @@ class Hooks:
         ids = await self._record(translation, f"towline/hooks/{name}")
         await self._failpoints.hit("gateway.events_acked")
         answer = {"events": ids, "passed_over": translation.passed_over, "flags": list(translation.flags)}
-        return JSONResponse(answer, status_code=HTTPStatus.ACCEPTED)
+        return JsonAnswer(answer, status_code=HTTPStatus.ACCEPTED)
 
     async def _allow(self, request: Request, _: str, sender: Sender) -> Response:
         # Senders ask without their credentials; only a secret of the address is there, and has to be right.
@@ -167,4 +167,4 @@ def _answer_handshake(handshake: Handshake, name: str, sender: Sender) -> Respon
             topic=handshake.subject,
             url=handshake.confirm_url,
         )
-    return JSONResponse({"topic": handshake.subject, "confirm": handshake.confirm_url})
+    return JsonAnswer({"topic": handshake.subject, "confirm": handshake.confirm_url})

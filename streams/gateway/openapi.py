@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
+from streams.gateway.answers import JsonAnswer
 from towline import limits
 
 DOCUMENT_PATH: Final = "/api/openapi.json"
@@ -140,4 +141,4 @@ def document() -> dict[str, Any]:
 
 async def answer_document(_: Request) -> Response:
     """Answer with the document."""
-    return JSONResponse(document())
+    return JsonAnswer(document())

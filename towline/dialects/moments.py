@@ -22,8 +22,11 @@ def instant_or_none(text: str) -> Instant | None:
     if match is None:
         return None
     day, clock, fraction, _, offset = match.groups()
+    moment = f"{day}T{clock}.{(fraction or '0')[:6]:0<6}"
     try:
-        return format_instant(datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]:0<6}{offset or '+00:00'}"))
+        there = datetime.fromisoformat(f"{moment}{offset or '+00:00'}")
+        # Of most senders it is in UTC and as it is to be written: what remains is whether a calendar has it.
+        return format_instant(there) if offset else f"{moment}Z"
     except (ValueError, OverflowError):
         return None
 
