@@ -87,7 +87,7 @@ async def _evaluate(settings: Settings, log: KafkaLog, metrics: Metrics, failure
     def shell_of(handler: Evaluator | Intake, table: FaustTable) -> Shell:
         return Shell(handler, table, log, failpoints, failure)
 
-    evaluator, intake = Evaluator(partitions, metrics), Intake()
+    evaluator, intake = Evaluator(partitions, metrics, settings.worker.quarantined), Intake()
     shells = {
         handler.topic: attach(
             app, Attachment(handler.name, handler.topic, table, partial(shell_of, handler)), log, partitions

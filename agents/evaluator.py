@@ -1,5 +1,8 @@
 """The evaluator: folds the log, partition by partition, into decisions and commands."""
 
+from collections.abc import Collection
+from typing import Final
+
 from agents.partition_state import PartitionState
 from streams.deadletters import dead_letter
 from streams.folding import fold
@@ -8,6 +11,8 @@ from streams.metrics import Metrics
 from streams.topics import EVENTS
 from towline.errors import UnusableInputError
 
+QUARANTINED: Final = "the settings have it in quarantine: a bug stopped at it"
+
 
 class Evaluator:
     """The handler of ``towline.events``."""
@@ -15,14 +20,19 @@ class Evaluator:
     name = "evaluator"
     topic = EVENTS
 
-    def __init__(self, partitions: int, metrics: Metrics) -> None:
+    def __init__(
+        self, partitions: int, metrics: Metrics, quarantined: Collection[tuple[int, int]] = frozenset()
+    ) -> None:
         self._partitions = partitions
+        self._quarantined = quarantined
         self._metrics = metrics
         #: Partitions that are not being rebuilt: what is folded anew was counted when it was folded first.
         self._open: set[int] = set()
 
     async def handle(self, state: PartitionState, record: LogRecord) -> list[Append]:
         """Stage what an event changes; return its decisions, commands and announcements."""
+        if (record.partition, record.offset) in self._quarantined:
+            return [dead_letter(record, QUARANTINED)]
         try:
             folded = fold(state, record, self._partitions)
         except UnusableInputError as error:

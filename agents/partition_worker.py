@@ -12,7 +12,7 @@ from agents.partition_state import PartitionState, StateMismatchError
 from agents.retry import retrying
 from streams.log import Append, EventLog, LogRecord
 from towline import limits
-from towline.errors import LogError
+from towline.errors import LogError, TowlineError
 from towline.failpoints import Failpoints
 
 _logger = structlog.get_logger(__name__)
@@ -157,7 +157,14 @@ class PartitionWorker:
 
     async def _handle(self, record: LogRecord) -> list[Append]:
         self._staged_bytes += len(record.value or b"")
-        return await self._handler.handle(self._state, record)
+        try:
+            return await self._handler.handle(self._state, record)
+        except Exception as error:
+            if not isinstance(error, TowlineError):
+                # A bug: whoever reads the log has to know what to put into quarantine.
+                place = f"{record.partition}/{record.offset}"
+                _logger.error("a record stops this worker", topic=record.topic, place=place)
+            raise
 
     def _is_full_before(self, record: LogRecord) -> bool:
         """Tell whether what is staged is to be written first: one journal, itself a record, has to hold it all."""

@@ -23,12 +23,14 @@ def verify_command(
 
 
 async def _verify(wait_seconds: float, as_json: bool) -> int:
-    async with KafkaLog(load_settings().kafka) as log:
+    settings = load_settings()
+    async with KafkaLog(settings.kafka) as log:
         with progress_bar() as bar:
             task = bar.add_task("replaying", total=None)
             result = await verify(
                 log,
                 wait_seconds=wait_seconds,
+                quarantined=settings.worker.quarantined,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )
     if as_json:

@@ -6,7 +6,7 @@ that was written twice by a worker that crashed or was replaced counts once, if 
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -65,9 +65,12 @@ async def verify(
     log: EventLog,
     *,
     wait_seconds: float,
+    quarantined: Collection[tuple[int, int]] = frozenset(),
     progress: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005 - nobody looks
 ) -> Verification:
     """Compare all partitions. An evaluator that is behind is given ``wait_seconds`` to catch up.
+
+    ``quarantined`` are the partitions and offsets that the evaluator sets aside.
 
     Raises:
         LogUnavailableError: the log cannot be reached.
@@ -76,17 +79,25 @@ async def verify(
     partitions = await log.partitions(EVENTS)
     ends = [await log.high_watermark(EVENTS, partition) for partition in range(partitions)]
     for partition, end in enumerate(ends):
-        await _Comparison(log, partition, partitions, result).run(end, wait_seconds)
+        await _Comparison(log, partition, partitions, result, quarantined).run(end, wait_seconds)
         progress(sum(ends[: partition + 1]), sum(ends))
     return result
 
 
 class _Comparison:
-    def __init__(self, log: EventLog, partition: int, partitions: int, result: Verification) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        partition: int,
+        partitions: int,
+        result: Verification,
+        quarantined: Collection[tuple[int, int]],
+    ) -> None:
         self._log = log
         self._partition = partition
         self._partitions = partitions
         self._result = result
+        self._quarantined = quarantined
         self._state = MemoryState()
         #: Digests of the decisions that were met already, to know a repetition.
         self._met: set[bytes] = set()
@@ -117,6 +128,9 @@ class _Comparison:
             expected: list[_Expected] = []
             for record in batch:
                 self._result.events += 1
+                if (record.partition, record.offset) in self._quarantined:
+                    self._result.unusable += 1
+                    continue
                 try:
                     folded = fold(self._state, record, self._partitions)
                 except UnusableInputError:
