@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from schemas.catalogue import UnreadableRecordError, decode
 from schemas.envelope import Envelope
 from schemas.references import Frozen, Repository
-from streams.log import EventLog, LogRecord, Position
+from streams.log import LogRecord, Position, ReadableLog
 from streams.topics import partition_for, repository_key
 
 
@@ -23,7 +23,7 @@ class Recorded:
         return str(Position(self.record.topic, self.record.partition, self.record.offset))
 
 
-async def recorded(log: EventLog, topic: str, partition: int) -> AsyncIterator[Recorded]:
+async def recorded(log: ReadableLog, topic: str, partition: int) -> AsyncIterator[Recorded]:
     """Yield what a partition holds now. Records that are none of ours are passed over: dead letters tell of them."""
     start = await log.low_watermark(topic, partition)
     end = await log.high_watermark(topic, partition)
@@ -34,7 +34,7 @@ async def recorded(log: EventLog, topic: str, partition: int) -> AsyncIterator[R
             continue
 
 
-async def recorded_of(log: EventLog, topic: str, repositories: Iterable[Repository]) -> AsyncIterator[Recorded]:
+async def recorded_of(log: ReadableLog, topic: str, repositories: Iterable[Repository]) -> AsyncIterator[Recorded]:
     """Yield what the partitions of some repositories hold now, each partition once."""
     count = await log.partitions(topic)
     for partition in sorted({partition_for(repository_key(repository), count) for repository in repositories}):

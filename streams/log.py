@@ -72,30 +72,12 @@ class Position(NamedTuple):
         return f"{self.topic}/{self.partition}@{self.offset}"
 
 
-class EventLog(Protocol):
-    """Topics of ordered partitions.
+class ReadableLog(Protocol):
+    """Topics of ordered partitions, to be read: all that audit and replay are given, so that they cannot write.
 
     Every method raises LogUnavailableError when the log does not answer in time, and TopicMismatchError for a topic
     or partition that does not exist.
     """
-
-    async def append(self, record: Append) -> Position:
-        """Write a record; return its place once every in-sync replica has it.
-
-        Raises:
-            LogError: the record is larger than ``limits.record_bytes``.
-            LogUnavailableError: it was not acknowledged in time; it may or may not be in the log.
-        """
-        ...
-
-    async def append_all(self, records: Sequence[Append]) -> list[Position]:
-        """Write records at once, those of one partition in their order; return when all are acknowledged.
-
-        Raises:
-            LogError: one of them is too large; then none is written.
-            LogUnavailableError: not all were acknowledged in time; any of them may or may not be in the log.
-        """
-        ...
 
     async def partitions(self, topic: str) -> int:
         """Return the number of partitions."""
@@ -142,6 +124,28 @@ class EventLog(Protocol):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+class EventLog(ReadableLog, Protocol):
+    """Topics that can be written to as well."""
+
+    async def append(self, record: Append) -> Position:
+        """Write a record; return its place once every in-sync replica has it.
+
+        Raises:
+            LogError: the record is larger than ``limits.record_bytes``.
+            LogUnavailableError: it was not acknowledged in time; it may or may not be in the log.
+        """
+        ...
+
+    async def append_all(self, records: Sequence[Append]) -> list[Position]:
+        """Write records at once, those of one partition in their order; return when all are acknowledged.
+
+        Raises:
+            LogError: one of them is too large; then none is written.
+            LogUnavailableError: not all were acknowledged in time; any of them may or may not be in the log.
+        """
+        ...
 
 
 def refuse_oversized(records: Iterable[Append]) -> None:

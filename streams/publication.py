@@ -20,7 +20,7 @@ from schemas.policies import PolicySet
 from schemas.references import Frozen
 from schemas.webhooks import SubscriptionsPublished
 from streams.history import recorded
-from streams.log import EventLog
+from streams.log import EventLog, ReadableLog
 from streams.routing import event_append
 from streams.topics import EVENTS
 from towline import limits
@@ -78,7 +78,7 @@ POLICIES: Final = Documents(
 )
 
 
-async def policies_in_force(log: EventLog) -> InForce:
+async def policies_in_force(log: ReadableLog) -> InForce:
     """Return the newest published set, as the partition of proposals has it."""
     published = await newest(log, POLICIES)
     return (
@@ -109,7 +109,7 @@ async def publish(
     return await propose(log, POLICIES, Proposal(event, replaces), timeout_seconds, progress)
 
 
-async def newest(log: EventLog, documents: Documents[PublishedT]) -> Envelope[PublishedT] | None:
+async def newest(log: ReadableLog, documents: Documents[PublishedT]) -> Envelope[PublishedT] | None:
     """Return the newest publication of these documents, as the partition of proposals has it; None before the first."""
     found: Envelope[PublishedT] | None = None
     async for item in recorded(log, EVENTS, PROPOSAL_PARTITION):
@@ -155,7 +155,7 @@ async def propose(
     return proposal.replaces + 1
 
 
-async def _check_in_force(log: EventLog, documents: Documents[PublishedT], proposal: Proposal) -> None:
+async def _check_in_force(log: ReadableLog, documents: Documents[PublishedT], proposal: Proposal) -> None:
     revision = 0
     async for item in recorded(log, EVENTS, PROPOSAL_PARTITION):
         if isinstance(data := item.envelope.data, documents.published):

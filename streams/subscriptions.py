@@ -19,7 +19,7 @@ from schemas.webhooks import (
     WebhookFailed,
 )
 from streams.history import recorded
-from streams.log import EventLog
+from streams.log import EventLog, ReadableLog
 from streams.publication import PROPOSAL_SOURCE, Documents, Progress, Proposal, newest, propose
 from streams.topics import COMMANDS, EVENTS, partition_for, subscription_key
 
@@ -64,7 +64,7 @@ class Status:
     waiting: int
 
 
-async def subscriptions_in_force(log: EventLog) -> InForce:
+async def subscriptions_in_force(log: ReadableLog) -> InForce:
     """Return the newest published set, as the partition of proposals has it."""
     published = await newest(log, SUBSCRIPTIONS)
     if published is None:

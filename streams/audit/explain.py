@@ -22,7 +22,7 @@ from schemas.references import Reference
 from streams.audit.trail import Story, decision_of, is_deletion, read_story
 from streams.audit.wording import HINTED, REDUCED
 from streams.history import Recorded
-from streams.log import EventLog
+from streams.log import ReadableLog
 from towline.policy.arrival import arrival_of
 from towline.policy.decide import MISSED
 
@@ -61,7 +61,7 @@ class Explanation:
     policies: tuple[PolicyExplanation, ...]
 
 
-async def explain(log: EventLog, reference: Reference) -> Explanation | None:
+async def explain(log: ReadableLog, reference: Reference) -> Explanation | None:
     """Return the explanation of a tag's present digest, or None when the log knows nothing of the tag.
 
     Raises:

@@ -22,7 +22,7 @@ from schemas.outcomes import Outcome, Report
 from schemas.references import Frozen, Reference, Repository
 from streams.audit.wording import is_fact, told
 from streams.history import Recorded, recorded_of
-from streams.log import EventLog
+from streams.log import ReadableLog
 from streams.topics import COMMANDS, DECISIONS, EVENTS
 
 
@@ -54,7 +54,7 @@ class Story:
     hints: list[Recorded]
 
 
-async def read_story(log: EventLog, reference: Reference) -> Story:
+async def read_story(log: ReadableLog, reference: Reference) -> Story:
     """Return the records about a tag: its events, their decisions, and the commands and outcomes that followed.
 
     What happened at the targets afterwards is not in it: that is the story of those tags.
@@ -80,7 +80,7 @@ async def read_story(log: EventLog, reference: Reference) -> Story:
     return Story(arrivals, _facts(events, arrivals, reference), decisions, commands, outcomes, hints)
 
 
-async def _hints(log: EventLog, events: list[Recorded], reference: Reference) -> list[Recorded]:
+async def _hints(log: ReadableLog, events: list[Recorded], reference: Reference) -> list[Recorded]:
     """Return the hints at a tag, and what followed but for what the looks saw, which arrived or is gone."""
     hints = [item for item in events if _is_hint(item.envelope.data, reference)]
     if not hints:
@@ -122,7 +122,7 @@ def decision_of(item: Recorded) -> Decision:
     return cast("Decision", item.envelope.data)
 
 
-async def trail(log: EventLog, *references: Reference) -> list[TrailEntry]:
+async def trail(log: ReadableLog, *references: Reference) -> list[TrailEntry]:
     """Return the stories of tags as one list, causes before effects, each record once.
 
     Raises:
@@ -149,7 +149,7 @@ def _causes_first(entries: list[TrailEntry]) -> list[TrailEntry]:
     return ordered
 
 
-async def _followed(log: EventLog, topic: str, targets: set[Repository], decision_ids: set[str]) -> list[Recorded]:
+async def _followed(log: ReadableLog, topic: str, targets: set[Repository], decision_ids: set[str]) -> list[Recorded]:
     return _once(
         [
             item

@@ -8,9 +8,8 @@ from streams.audit.explain import Explanation, explain
 from streams.audit.trail import TrailEntry, trail
 from streams.cli.inputs import AsJson, reference
 from streams.cli.output import FINDING, print_json, print_table, run, say
-from streams.kafka_log import KafkaLog
+from streams.cli.source import reading
 from towline.policy.rules.find import describe_finding
-from towline.settings import load_settings
 
 app = typer.Typer(help="What happened, and why.", no_args_is_help=True)
 
@@ -25,7 +24,7 @@ def trail_command(ref: Ref, as_json: AsJson = False) -> None:
 
 async def _trail(ref: str, as_json: bool) -> int:
     asked = reference(ref)
-    async with KafkaLog(load_settings().kafka) as log:
+    async with reading() as log:
         entries = await trail(log, asked)
     if as_json:
         print_json({"reference": str(asked), "trail": entries})
@@ -48,7 +47,7 @@ def explain_command(ref: Ref, as_json: AsJson = False) -> None:
 
 async def _explain(ref: str, as_json: bool) -> int:
     asked = reference(ref)
-    async with KafkaLog(load_settings().kafka) as log:
+    async with reading() as log:
         explanation = await explain(log, asked)
     if as_json:
         print_json(explanation or {"reference": str(asked), "digest": None, "policies": []})

@@ -12,6 +12,10 @@ from towline.errors import MisuseError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 PolicyFile = Annotated[str, typer.Argument(metavar="FILE", help="A policy file; - for standard input.")]
+SliceFile = Annotated[
+    Path | None,
+    typer.Option("--slice", metavar="FILE", help="Read an exported slice of the log instead of the broker."),
+]
 Offline = Annotated[bool, typer.Option("--offline", help="Do not ask the registries what they let us do.")]
 
 

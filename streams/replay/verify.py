@@ -13,7 +13,7 @@ from hashlib import blake2b
 import orjson
 
 from streams.folding import fold
-from streams.log import EventLog, LogRecord
+from streams.log import LogRecord, ReadableLog
 from streams.replay.comparison import is_same
 from streams.topics import DECISIONS, EVENTS
 from towline.errors import UnusableInputError
@@ -62,7 +62,7 @@ class _Expected:
 
 
 async def verify(
-    log: EventLog,
+    log: ReadableLog,
     *,
     wait_seconds: float,
     quarantined: Collection[tuple[int, int]] = frozenset(),
@@ -87,7 +87,7 @@ async def verify(
 class _Comparison:
     def __init__(
         self,
-        log: EventLog,
+        log: ReadableLog,
         partition: int,
         partitions: int,
         result: Verification,

@@ -13,7 +13,7 @@ from schemas.envelope import Envelope
 from schemas.events import RemovalFailed, RemovalSkipped, TransferFailed, TransferSkipped
 from schemas.outcomes import Outcome, Report
 from streams.history import Recorded, recorded
-from streams.log import EventLog
+from streams.log import ReadableLog
 from streams.topics import COMMANDS, EVENTS
 from streams.transfers.reports import Reported, Running
 from streams.transfers.transfer import Ended, State, Transfer, ended_as, transfer_of
@@ -88,7 +88,7 @@ class Page:
     more: int
 
 
-async def read_known(log: EventLog) -> Known:
+async def read_known(log: ReadableLog) -> Known:
     """Return how commands about target tags ended, and how far the others are.
 
     Of an end that a crash repeated the first counts; what is told of a command after its end counts for nothing.
@@ -110,7 +110,7 @@ async def read_known(log: EventLog) -> Known:
     return Known(ends, running)
 
 
-async def entries(log: EventLog, known: Known) -> AsyncIterator[Entry]:
+async def entries(log: ReadableLog, known: Known) -> AsyncIterator[Entry]:
     """Yield each command about a target tag once by id, in the order of its partition.
 
     Raises:
@@ -125,7 +125,7 @@ async def entries(log: EventLog, known: Known) -> AsyncIterator[Entry]:
                 yield Entry(item, known.ends.get(id_), known.running.get(id_))
 
 
-async def newest(log: EventLog, is_wanted: Callable[[Entry], bool], limit: int) -> Page:
+async def newest(log: ReadableLog, is_wanted: Callable[[Entry], bool], limit: int) -> Page:
     """Return the newest transfers that are wanted, up to ``limit`` of them.
 
     Raises:
@@ -144,7 +144,7 @@ async def newest(log: EventLog, is_wanted: Callable[[Entry], bool], limit: int) 
     return Page(tuple(found), count - len(found))
 
 
-async def find(log: EventLog, prefix: str) -> Entry:
+async def find(log: ReadableLog, prefix: str) -> Entry:
     """Return the transfer whose command's id begins with ``prefix``.
 
     Raises:
@@ -180,7 +180,7 @@ def only(prefix: str, found: list[Entry]) -> Entry:
     return found[0]
 
 
-async def read_transfer(log: EventLog, entry: Entry) -> Transfer:
+async def read_transfer(log: ReadableLog, entry: Entry) -> Transfer:
     """Return a transfer with what its end tells.
 
     Raises:

@@ -13,7 +13,7 @@ from schemas.patterns import SourcePattern
 from schemas.policies import Mode, Policy
 from schemas.references import Reference
 from streams.facts import Teller
-from streams.log import EventLog
+from streams.log import ReadableLog
 from streams.publication import policies_in_force
 from streams.transfers.ledger import Entry, entries, read_known, read_transfer
 from streams.transfers.polls import Heard, read_polls
@@ -93,7 +93,7 @@ class _Copies:
         return [entry for *_, entry in sorted(failed)]
 
 
-async def mirror_status(log: EventLog) -> list[MirrorStatus]:
+async def mirror_status(log: ReadableLog) -> list[MirrorStatus]:
     """Return how each policy is whose target is in another registry, or that has an interval, by name.
 
     Raises:
@@ -138,7 +138,7 @@ def _is_mirror(policy: Policy) -> bool:
     return policy.poll is not None or policy.target.registry != policy.source.registry
 
 
-async def _read_copies(log: EventLog, mirrors: Collection[str]) -> dict[str, _Copies]:
+async def _read_copies(log: ReadableLog, mirrors: Collection[str]) -> dict[str, _Copies]:
     known, retries = await read_known(log), await read_retries(log)
     copies = {name: _Copies() for name in mirrors}
     async for entry in entries(log, known):
@@ -160,7 +160,7 @@ def _asked(policy: Policy, index: PolicyIndex, asked: Mapping[SourcePattern, Ask
     return min(globs, key=lambda glob: glob.interval, default=None)
 
 
-async def _status(log: EventLog, reconcile: str, mirror: _Mirror, heard: Heard, copies: _Copies) -> MirrorStatus:
+async def _status(log: ReadableLog, reconcile: str, mirror: _Mirror, heard: Heard, copies: _Copies) -> MirrorStatus:
     policy, polls, failed = mirror.policy, heard.polls[mirror.asked_source], copies.failed()
     last_run = _later(polls.ended_at, copies.ended_at)
     code, detail = (NEVER, None) if last_run is None else (FINE, None)

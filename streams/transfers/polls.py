@@ -10,7 +10,7 @@ from schemas.events import ClockTicked, PollCompleted, PollFailed
 from schemas.patterns import SourcePattern
 from schemas.references import Frozen
 from streams.history import recorded
-from streams.log import EventLog
+from streams.log import ReadableLog
 from streams.topics import COMMANDS, EVENTS, partition_for, source_key
 from towline.policy.publish import PROPOSAL_PARTITION
 
@@ -39,7 +39,7 @@ class Heard:
     polls: dict[SourcePattern, Polls] = field(default_factory=dict)
 
 
-async def read_polls(log: EventLog, sources: Collection[SourcePattern]) -> Heard:
+async def read_polls(log: ReadableLog, sources: Collection[SourcePattern]) -> Heard:
     """Return what the log tells of the polls of these sources.
 
     Raises:

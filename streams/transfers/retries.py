@@ -8,7 +8,7 @@ from schemas.decisions import Decision
 from schemas.envelope import Envelope
 from schemas.events import PromotionRequested
 from streams.history import Recorded, recorded, recorded_of
-from streams.log import EventLog
+from streams.log import ReadableLog
 from streams.topics import DECISIONS, EVENTS
 
 
@@ -40,7 +40,7 @@ class Retries:
         return policy if retry is None or retry.request.retries is None else retry.request.retries.policy
 
 
-async def read_retries(log: EventLog) -> Retries:
+async def read_retries(log: ReadableLog) -> Retries:
     """Return the retries that the log holds, each with its decision.
 
     Raises:

@@ -15,7 +15,7 @@ from schemas.envelope import Envelope
 from schemas.events import PromotionRequested, RetriedTransfer
 from schemas.references import Reference
 from streams.facts import Teller
-from streams.log import EventLog
+from streams.log import EventLog, ReadableLog
 from streams.routing import event_append
 from streams.transfers.ledger import Entry, entries, only, read_known, require_prefix
 from streams.transfers.retries import Retries, read_retries
@@ -51,7 +51,7 @@ class _Survey:
     retries: Retries
 
 
-async def plan_retry_of(log: EventLog, prefixes: list[str], by: Teller) -> RetryPlan:
+async def plan_retry_of(log: ReadableLog, prefixes: list[str], by: Teller) -> RetryPlan:
     """Return the plan for the transfers whose commands' ids begin so, each prefix naming one.
 
     Raises:
@@ -68,7 +68,7 @@ async def plan_retry_of(log: EventLog, prefixes: list[str], by: Teller) -> Retry
     return _plan(list(named.values()), survey, by)
 
 
-async def plan_retry_by_cause(log: EventLog, cause: str, by: Teller) -> RetryPlan:
+async def plan_retry_by_cause(log: ReadableLog, cause: str, by: Teller) -> RetryPlan:
     """Return the plan for everything that failed for a cause, the oldest first, up to ``limits.retry_count`` of them.
 
     What was retried already, or came before a later decision for its target tag, is left out with its reason.
@@ -91,7 +91,7 @@ async def ask(log: EventLog, plan: RetryPlan) -> None:
         await log.append_all(appends[start : start + limits.batch_record_count])
 
 
-async def _survey(log: EventLog, is_chosen: Callable[[Entry], bool]) -> _Survey:
+async def _survey(log: ReadableLog, is_chosen: Callable[[Entry], bool]) -> _Survey:
     known, retries = await read_known(log), await read_retries(log)
     chosen: list[Entry] = []
     last: dict[Reference, tuple[int, str]] = {}
