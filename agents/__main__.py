@@ -46,6 +46,7 @@ from towline.registry import (
     carry_out,
     remove,
 )
+from towline.registry.attestation import attestor_of
 from towline.registry.cosign import load_keys
 from towline.settings import Settings, load_settings
 
@@ -109,7 +110,8 @@ async def _evaluate(settings: Settings, log: KafkaLog, metrics: Metrics, failure
 async def _transfer(settings: Settings, log: KafkaLog, _: Metrics, failure: _Failure) -> None:
     failpoints = Failpoints(settings.failpoints)
     async with Registries(settings.registries, egress=settings.egress) as registries:
-        engine = CopyEngine(registries, failpoints)
+        attestor = attestor_of(settings.attestation, settings.registries)
+        engine = CopyEngine(registries, failpoints, attestor=attestor)
 
         async def copy(command_id: str, command: CopyImage, progress: CopyProgress) -> TransferOutcome:
             return await carry_out(command_id, command, engine, progress=progress)

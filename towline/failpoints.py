@@ -52,6 +52,7 @@ SITES: Final[dict[str, str]] = {
     "transfer.blobs_copied": "W02: after the last blob",
     "transfer.children_copied": "W02: after the child manifests of an index",
     "transfer.referrers_copied": "W02: after what belongs to the image",
+    "transfer.attested": "W02: what is attested is at the target, the tag is not written",
     "transfer.tag_next": "W02: everything is there, the tag is not written",
     "transfer.tag_written": "W02: the tag is written, not verified",
     "transfer.verified": "W02: the tag is verified, the outcome is not in the log",

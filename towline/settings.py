@@ -83,6 +83,17 @@ class KeySettings(Part):
     file: Path
 
 
+class AttestationSettings(Part):
+    """How it is attested, at the target itself, which decision put an image there.
+
+    Whoever can read the target can read names of policies, sources and people in it: so each registry is named.
+    """
+
+    #: ECDSA on P-256 or Ed25519, PEM without a passphrase.
+    key: CredentialReference
+    registries: Annotated[tuple[RegistryName, ...], Field(min_length=1)]
+
+
 class ReceiverSettings(Part):
     """Where webhooks are sent, and with which secrets: what subscriptions name, so that the log has neither."""
 
@@ -151,6 +162,8 @@ class Settings(Part):
     egress: EgressSettings = EgressSettings()
     #: Whose signatures on images count.
     keys: dict[KeyName, KeySettings] = Field(default_factory=dict)
+    #: None: nothing is attested.
+    attestation: AttestationSettings | None = None
     kafka: KafkaSettings = KafkaSettings()
     worker: WorkerSettings = WorkerSettings()
     gateway: GatewaySettings = GatewaySettings()

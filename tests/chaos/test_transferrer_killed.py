@@ -22,11 +22,14 @@ from tests.support.brokers import BrokerUnderTest
 from tests.support.builders import policy
 from tests.support.distribution import distribution
 from tests.support.images import assert_complete, push_index, push_referrer
+from tests.support.signing import Signer
 from tests.support.system import System, pushed_image, system
 from tests.support.waiting import eventually
 from towline.failpoints import SITES
 from towline.registry import Registries, push_image
+from towline.registry.cosign import find_signatures
 from towline.registry.errors import NotFoundError, ServerError
+from towline.registry.signatures import is_signed_by, load_key
 
 pytestmark = [
     pytest.mark.kafka,
@@ -39,6 +42,7 @@ STEPS = sorted(site for site in SITES if site.startswith(("transferrer.", "trans
 DEV = Repository.parse("source/dev/app")
 POLICIES = PolicySet(policies=(policy("app-to-target", str(DEV), "target/qa/app"),))
 TAG = "current"
+SIGNER = Signer.make()
 #: About fifteen seconds: joining the group and recovering take less.
 LOOKS_BEFORE_NEXT = 300
 
@@ -59,6 +63,11 @@ class Stage:
                 await asyncio.sleep(0.05)
         raise AssertionError("the target registry does not answer")
 
+    async def attested(self, digest: str) -> bool:
+        """Tell whether one statement about a digest is at the target, signed by our key; never two."""
+        found = await find_signatures(self.registries("target"), "qa/app", digest)
+        return len(found) == 1 and is_signed_by(load_key("ours", SIGNER.pem), found[0])
+
     async def outcomes(self) -> list[Outcome]:
         return [
             item.envelope.data for item in await self.one.records(EVENTS) if isinstance(item.envelope.data, Outcome)
@@ -78,8 +87,10 @@ async def stage(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Stage]:
     folder: Path = tmp_path_factory.mktemp("transferrer")
+    (folder / "attest.pem").write_bytes(SIGNER.private_pem)
+    attestation = {"key": f"file:{folder / 'attest.pem'}", "registries": ["target"]}
     async with (
-        system(module_broker.bootstrap, folder, registries=two_registries) as one,
+        system(module_broker.bootstrap, folder, registries=two_registries, attestation=attestation) as one,
         Registries(one.settings.registries) as registries,
     ):
         await one.start("evaluate")
@@ -116,6 +127,7 @@ async def test_a_kill_at_any_step_leaves_the_target_tag_old_or_right(stage: Stag
     await stage.one.start("transfer", name=step)
     await eventually(lambda: arrived(stage, index), seconds=60, what=f"{index.digest} at the target after {step}")
     await assert_complete(stage.registries("target"), "qa/app", index.digest)
+    assert await stage.attested(index.digest)
     await eventually(lambda: each_command_ended_once(stage), seconds=60, what="an outcome for each command")
     await stage.one.running.pop().kill()
 

@@ -44,8 +44,8 @@ class Cosign:
     async def verifies(self, reference: str) -> bool:
         return await self._succeeds("verify", *self._verifying(), reference)
 
-    async def verifies_attestation(self, reference: str) -> bool:
-        return await self._succeeds("verify-attestation", "--type", "cyclonedx", *self._verifying(), reference)
+    async def verifies_attestation(self, reference: str, type_: str = "cyclonedx") -> bool:
+        return await self._succeeds("verify-attestation", "--type", type_, *self._verifying(), reference)
 
     def _signing(self) -> list[str]:
         old = ["--new-bundle-format=false"] if self.old_format else []

@@ -24,6 +24,7 @@ from towline.registry import (
     carry_out,
     push_image,
 )
+from towline.registry.attestation import Attestor
 from towline.settings import EgressSettings, RegistryLimits, RegistrySettings
 
 TARGET = "target/qa/app:1.0"
@@ -60,8 +61,8 @@ class Pair:
         digest = image if isinstance(image, str) else image.digest
         return copy_command("source/dev/app:1.0", digest, target, **options)
 
-    def engine(self, failpoints: str = "") -> CopyEngine:
-        return CopyEngine(self.registries, Failpoints(failpoints), sleep=self.sleep)
+    def engine(self, failpoints: str = "", attestor: Attestor | None = None) -> CopyEngine:
+        return CopyEngine(self.registries, Failpoints(failpoints), attestor=attestor, sleep=self.sleep)
 
     @property
     def attempts(self) -> Attempts:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from schemas.descriptors import OCI_INDEX, Descriptor
 from tests.support.images import entry, push_manifest_of
@@ -41,6 +41,10 @@ class Signer:
     def pem(self) -> bytes:
         public = self.private.public_key()
         return bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+
+    @property
+    def private_pem(self) -> bytes:
+        return bytes(self.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
     def sign(self, payload: bytes) -> Signature:
         return Signature(payload, base64.b64encode(self._raw(payload)).decode())

@@ -174,6 +174,7 @@ async def system(
     keys: Mapping[str, Any] | None = None,
     receivers: Mapping[str, Any] | None = None,
     egress: Mapping[str, Any] | None = None,
+    attestation: Mapping[str, Any] | None = None,
     tick_seconds: float = 1,
 ) -> AsyncIterator[System]:
     """Create the topics and settings of a system on an empty broker; its workers are killed on leaving."""
@@ -184,6 +185,7 @@ async def system(
         "keys": dict(keys or {}),
         "receivers": dict(receivers or {}),
         "egress": dict(egress or {}),
+        "attestation": attestation,
         "worker": {"session_timeout_seconds": 6, "tick_seconds": tick_seconds},
         "gateway": {"port": 0},
         "data_dir": str(folder / "data"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from schemas.canonical import canonical_bytes
-from schemas.descriptors import INDEX_TYPES, OCI_INDEX
+from schemas.descriptors import INDEX_TYPES
 from schemas.references import Repository
 from towline import limits
 from towline.registry.blobcopy import BlobFates
@@ -13,18 +13,15 @@ from towline.registry.blobs import digest_of
 from towline.registry.client import RegistryClient
 from towline.registry.closure import CLOSURE_BYTES, read_closure
 from towline.registry.content import ContentCopier
-from towline.registry.errors import ContentMissingError, NotFoundError, SourceGoneError, TagMovedError, TooLargeError
+from towline.registry.errors import NotFoundError, SourceGoneError, TagMovedError, TooLargeError
 from towline.registry.flights import Flights
+from towline.registry.listing import MERGE_COUNT, FallbackLists
 from towline.registry.manifests import Manifest, parse_manifest
 from towline.registry.parallel import each
-from towline.registry.platforms import entries
-from towline.registry.referrers import Attached, fallback_tag, find_attached, read_fallback
+from towline.registry.referrers import Attached, find_attached
 
 #: Looks for referrers at a time. Each makes a handful of small requests.
 _LOOKS_AT_A_TIME: Final = 4
-
-#: How often a list that others write too is written again because they wrote between our reading and our writing.
-_MERGE_COUNT: Final = 5
 
 
 @dataclass(slots=True)
@@ -99,6 +96,7 @@ class AttachmentCopier:
         self._target = target
         self._repository = repository
         self._flights = flights
+        self._lists = FallbackLists(target, repository, flights)
 
     async def copy(self, attachments: Attachments, fates: BlobFates) -> None:
         """Write all content, then what tells to whom it belongs.
@@ -115,34 +113,14 @@ class AttachmentCopier:
         listed = (await self._content.copy(manifests, fates)).listed
         for subject, referrers in attachments.referrers.items():
             if unlisted := [entry for entry in referrers if entry["digest"] not in listed]:
-                await self._list(subject, unlisted)
+                await self._lists.add(subject, unlisted)
         for tag, digest in attachments.tags.items():
             await self._tag(tag, attachments.manifests[digest])
-
-    async def _list(self, subject: str, referrers: Sequence[Mapping[str, Any]]) -> None:
-        """Add referrers to the index under the fallback tag of their subject."""
-        tag = fallback_tag(subject)
-        async with self._flights.alone((self._repository, tag)):
-            for _ in range(_MERGE_COUNT):
-                present = await read_fallback(self._target, self._repository.name, subject, push=True)
-                listed = entries(present) if present else []
-                known = {entry.get("digest") for entry in listed}
-                missing = [dict(entry) for entry in referrers if entry["digest"] not in known]
-                if not missing:
-                    return
-                document = present.document() if present else {"schemaVersion": 2, "mediaType": OCI_INDEX}
-                try:
-                    await self._put(tag, {**document, "manifests": [*listed, *missing]}, OCI_INDEX)
-                except ContentMissingError:
-                    # The list names what was deleted since, which nobody took out of it.
-                    kept = [entry for entry in listed if await self._has(entry)]
-                    await self._put(tag, {**document, "manifests": [*kept, *missing]}, OCI_INDEX)
-        raise TagMovedError(f"{self._repository}:{tag} is written by others again and again")
 
     async def _tag(self, tag: str, manifest: Manifest) -> None:
         """Point one of cosign's tags to a manifest. Where it has other layers already, both have all of them."""
         async with self._flights.alone((self._repository, tag)):
-            for _ in range(_MERGE_COUNT):
+            for _ in range(MERGE_COUNT):
                 present = await self._read_tag(tag)
                 if present is None:
                     await self._target.put_manifest(self._repository.name, tag, manifest)
@@ -163,9 +141,6 @@ class AttachmentCopier:
             return await self._target.get_manifest(self._repository.name, digest, push=True)
         except NotFoundError:
             return None
-
-    async def _has(self, entry: Mapping[str, Any]) -> bool:
-        return await self._target.has_manifest(self._repository.name, str(entry["digest"]), push=True)
 
     async def _put(self, tag: str, document: Mapping[str, Any], media_type: str) -> None:
         content = canonical_bytes(document)

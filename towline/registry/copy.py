@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from schemas.commands import CopyImage
 from towline.failpoints import Failpoints
 from towline.registry.attachments import AttachmentCopier, Attachments, read_attachments
+from towline.registry.attestation import Attestor
 from towline.registry.blobcopy import BlobCopier
 from towline.registry.client import RegistryClient
 from towline.registry.closure import Selection, read_closure
@@ -29,9 +30,11 @@ class CopyEngine:
         clients: Callable[[str], RegistryClient],
         failpoints: Failpoints,
         *,
+        attestor: Attestor | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._clients = clients
+        self.attestor = attestor
         self._failpoints = failpoints
         self.sleep = sleep
         self.flights = Flights()
@@ -84,6 +87,7 @@ class _Copy:
         present = await self._tag.look()
         await self._engine.hit("transfer.authorised")
         if await self._has_arrived(present):
+            await self._attest_arrived(present)
             # An earlier attempt may have moved the tag without living to see it; then this is its completion.
             is_done = self._progress.tag_sent or await self._bring_latecomers()
             return self._progress.report(skipped=not is_done, reduced_digest=self._reduced)
@@ -117,11 +121,25 @@ class _Copy:
 
     async def _name(self, root: Manifest) -> bool:
         self._reduced = None if root.digest == self._command.digest else root.digest
+        await self._attest(root)
         await self._tag.make_way(root)
         await self._engine.hit("transfer.tag_next")
         listed = await self._tag.move(root)
         await self._engine.hit("transfer.tag_written")
         return listed
+
+    async def _attest(self, root: Manifest) -> None:
+        attestor = self._engine.attestor
+        if attestor is not None and attestor.attests(self._command):
+            await attestor.attach(self._command, root, self._target, self._engine.flights)
+            await self._engine.hit("transfer.attested")
+
+    async def _attest_arrived(self, digest: str | None) -> None:
+        """Attest what the target tag has already: by this decision too, it is to be there."""
+        attestor = self._engine.attestor
+        if digest is not None and attestor is not None and attestor.attests(self._command):
+            repository = self._command.target.repository.name
+            await self._attest(await self._target.get_manifest(repository, digest, push=True))
 
     async def _bring_latecomers(self) -> bool:
         """Bring what came to belong to the image since it was copied; tell whether there was anything to bring."""

@@ -81,7 +81,7 @@ def load_key(name: str, pem: bytes) -> PublicKey:
 def signers(keys: Mapping[str, PublicKey], digest: str, signatures: Iterable[Signature]) -> tuple[str, ...]:
     """Return the names of the keys that signed ``digest``, sorted. A signature that is not good is none."""
     about = [signature for signature in signatures if _names(signature, digest)]
-    return tuple(sorted(name for name, key in keys.items() if any(_is_good(key, signature) for signature in about)))
+    return tuple(sorted(name for name, key in keys.items() if any(is_signed_by(key, signature) for signature in about)))
 
 
 def _names(signature: Signature, digest: str) -> bool:
@@ -98,7 +98,8 @@ def _names(signature: Signature, digest: str) -> bool:
         return False
 
 
-def _is_good(key: PublicKey, signature: Signature) -> bool:
+def is_signed_by(key: PublicKey, signature: Signature) -> bool:
+    """Tell whether a key made a signature, whatever it is about."""
     try:
         raw = base64.b64decode(signature.signature_base64, validate=True)
     except (binascii.Error, ValueError):
