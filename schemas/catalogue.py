@@ -51,6 +51,7 @@ from schemas.facts import (
     VulnerabilityOverridden,
 )
 from schemas.references import Frozen
+from schemas.rollbacks import DigestBarred, RollbackApproved, RollbackRequested
 from schemas.upcasts import Upcast, as_they_were, never_compared, on_an_interval, unchanged, with_options
 from schemas.webhooks import (
     DeliverWebhook,
@@ -92,6 +93,9 @@ EVENT_TYPES: Final[dict[str, type[Frozen]]] = {
     "approval.revoked": ApprovalRevoked,
     "promotion.requested": PromotionRequested,
     "sync.requested": SyncRequested,
+    "rollback.requested": RollbackRequested,
+    "rollback.approved": RollbackApproved,
+    "digest.barred": DigestBarred,
     "subscriptions.proposed": SubscriptionsProposed,
     "subscriptions.published": SubscriptionsPublished,
     "subscription.ended": SubscriptionEnded,

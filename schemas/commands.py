@@ -41,7 +41,7 @@ class CopyImage(TargetCommand):
 
 
 class RemoveTag(TargetCommand):
-    """Remove the target tag if it still has this digest: what the policy brought there has vanished from the source."""
+    """Remove the target tag if it still has this digest: it vanished from the source, or is rolled back."""
 
 
 class InspectImage(Frozen):

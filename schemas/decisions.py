@@ -9,11 +9,14 @@ from schemas.references import Actor, Count, Digest, Frozen, Reference
 
 #: The policy of a decision that a person asked for; no policy can have this name.
 MANUAL: Final = "(manual)"
+#: The policy of a decision on a rollback.
+ROLLBACK: Final = "(rollback)"
 
 Verdict = Literal["promote", "mirror", "hold", "deny", "ignore", "remove"]
 """``promote`` and ``mirror`` act; ``hold`` waits for a fact; ``deny`` names the rule that failed.
 
-``ignore``: there is no policy, or nothing new. ``remove``: the tag vanished from the source, so it goes at the target.
+``ignore``: there is no policy, or nothing new. ``remove``: the tag vanished from the source, or is rolled back, so it
+goes at the target.
 """
 
 Holding = Literal["holds", "fails", "waits"]
@@ -42,7 +45,7 @@ class Decision(Frozen):
 
     event_id: str
     revision: Revision
-    #: None when no policy has this repository as its source; ``(manual)`` when a person asked.
+    #: None when no policy has this repository as its source; ``(manual)`` when a person asked; ``(rollback)``.
     policy: str | None
     verdict: Verdict
     source: Reference
@@ -61,7 +64,7 @@ class Decision(Frozen):
     options: CopyOptions | None = None
     #: When the passing of time alone may make another verdict of a ``hold``.
     due_at: Instant | None = None
-    #: Who asked for a manual promotion.
+    #: Who asked for a manual promotion, or proposed a rollback.
     actor: Actor | None = None
     #: Who pushed the image that all this began with.
     pushed_by: Actor | None = None

@@ -23,6 +23,7 @@ from schemas.outcomes import Arrived, Outcome, Report
 from schemas.patterns import SourcePattern
 from schemas.policies import CopyOptions, PolicyName, PolicySet
 from schemas.references import Actor, Count, Digest, Frozen, MediaType, Reference, Repository, Tag
+from schemas.rollbacks import DigestBarred, RollbackApproved, RollbackRequested
 from schemas.webhooks import (
     SubscriptionEnded,
     SubscriptionsProposed,
@@ -299,6 +300,9 @@ EventData = (
     | ApprovalRevoked
     | PromotionRequested
     | SyncRequested
+    | RollbackRequested
+    | RollbackApproved
+    | DigestBarred
     | SubscriptionsProposed
     | SubscriptionsPublished
     | SubscriptionEnded

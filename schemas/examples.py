@@ -51,6 +51,7 @@ from schemas.facts import (
 from schemas.patterns import SourcePattern, TargetPattern
 from schemas.policies import CopyOptions, Policy, PolicySet
 from schemas.references import Frozen, Reference
+from schemas.rollback_examples import ROLLED_BACK
 from schemas.rules import CountRule, TagRule
 from schemas.webhook_examples import NOTIFIED
 
@@ -365,7 +366,7 @@ EXAMPLES: Final[Mapping[str, Envelope[Frozen]]] = {
         ),
         *(_envelope(data, "towline/observer", subject) for data, subject in _OBSERVED),
         *(_envelope(data, "towline/cli", _DEV) for data in _TOLD),
-        *(_envelope(data, source, subject) for data, source, subject in NOTIFIED),
+        *(_envelope(data, source, subject) for data, source, subject in (*NOTIFIED, *ROLLED_BACK)),
         _envelope(
             SyncRequested(policy=_POLICY, source=SourcePattern.parse("local/dev/website"), actor="ann"),
             "towline/cli",

@@ -6,6 +6,7 @@ from schemas.envelope import Envelope
 from schemas.events import PolicyProposed, PollCompleted, PollFailed, SyncRequested
 from schemas.outcomes import Report
 from schemas.references import Frozen, Repository
+from schemas.rollbacks import RollbackApproved, RollbackRequested
 from schemas.webhooks import DeliverWebhook, SubscriptionEnded, SubscriptionsProposed, WebhookDelivered, WebhookFailed
 from streams.log import Append
 from streams.topics import COMMANDS, EVENTS, partition_for, repository_key, source_key, subscription_key
@@ -20,8 +21,8 @@ CLOCK_KEY = b"clock"
 
 
 def repository_of(event: Envelope[Frozen]) -> Repository | None:
-    """Return the repository that an event is about; None for publications, ticks and polls of globs."""
-    if isinstance(event.data, Report):
+    """Return the repository that an event is about; None for publications, bars, ticks and polls of globs."""
+    if isinstance(event.data, Report | RollbackRequested | RollbackApproved):
         return event.data.target.repository
     repository = getattr(event.data, "repository", None)
     return repository if isinstance(repository, Repository) else None

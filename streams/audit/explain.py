@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from schemas.catalogue import type_of
-from schemas.decisions import MANUAL, RuleFinding
+from schemas.decisions import MANUAL, ROLLBACK, RuleFinding
 from schemas.events import (
     ImageDeleted,
     ImageObserved,
@@ -73,11 +73,21 @@ async def explain(log: ReadableLog, reference: Reference) -> Explanation | None:
     if not arrivals:
         return None
     digest, came_by = _arrival(arrivals[-1])
+    came_by = _rolled_back(story, arrivals[-1]) or came_by
     told = _told_since_change(arrivals)
     latest = _settled(story, arrivals[-1]) if digest is None else _latest(story, told, digest)
     if any(decision_of(item).event_id == arrivals[-1].envelope.id and _is_missed(item) for item in story.decisions):
         came_by = f"{came_by}, {MISSED}"
     return Explanation(str(reference), digest, came_by, tuple(_policy(item, story) for item in latest))
+
+
+def _rolled_back(story: Story, item: Recorded) -> str | None:
+    """Return by whom and why a rollback made the tag what it is; None when none did."""
+    data = item.envelope.data
+    if not isinstance(data, Outcome) or data.policy != ROLLBACK:
+        return None
+    reasons = (decision_of(one).reason for one in story.decisions if one.envelope.id == data.decision_id)
+    return f"{next(reasons, 'by a rollback')}; done at {item.envelope.time}"
 
 
 def _is_missed(item: Recorded) -> bool:

@@ -20,6 +20,7 @@ from schemas.events import (
 from schemas.facts import ImageInspected, ScanNoticed
 from schemas.outcomes import Outcome, Report
 from schemas.references import Frozen, Reference, Repository
+from schemas.rollbacks import RollbackApproved, RollbackRequested
 from streams.audit.wording import is_fact, told
 from streams.history import Recorded, recorded_of
 from streams.log import ReadableLog
@@ -192,7 +193,7 @@ def _is_about(item: Recorded, reference: Reference) -> bool:
             return data.repository == reference.repository and data.tag == reference.tag
         case TagsListed() as data:
             return data.repository == reference.repository and _is_missing(data, reference.tag)
-        case Outcome() as data:
+        case Outcome() | RollbackRequested() | RollbackApproved() as data:
             return data.target == reference
         case _:
             return False

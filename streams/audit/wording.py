@@ -37,6 +37,7 @@ from schemas.facts import (
 )
 from schemas.outcomes import Arrived
 from schemas.references import Actor, Frozen
+from schemas.rollbacks import RollbackApproved, RollbackRequested
 from streams.history import Recorded
 
 #: Of what was seen, or missed, when a registry was asked about one tag.
@@ -162,6 +163,12 @@ _RECORDS: Final[Mapping[type[Frozen], Callable[[Envelope[Frozen], Any], Said]]] 
         None if data.retries is None else data.retries.command_id,
         f"{data.actor} asks {'again ' if data.retries else ''}for {data.digest} at {data.target}",
     ),
+    RollbackRequested: lambda _, data: (
+        None,
+        f"{data.actor} wants {data.step.digest or 'it removed'} in place of {data.step.expected_digest}, because of "
+        f"{data.cause}: {data.reason} (plan {data.plan_id})",
+    ),
+    RollbackApproved: lambda _, data: (data.request_id, f"{data.actor} approves plan {data.plan_id}"),
     Decision: _decided,
     CopyImage: lambda _, data: (data.decision_id, f"copy {data.source}@{data.digest} to {data.target}"),
     RemoveTag: lambda _, data: (data.decision_id, f"remove {data.target} if it has {data.digest}"),

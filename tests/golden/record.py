@@ -18,6 +18,7 @@ from tests.golden.corners import CORNERS
 from tests.golden.facts import FACTS
 from tests.golden.hints import HINTS
 from tests.golden.reconciliation import RECONCILIATION
+from tests.golden.rollbacks import ROLLBACKS
 from tests.golden.webhooks import WEBHOOKS
 from tests.support.builders import appends_of
 from tests.unit.agents.histories import AFTER_PUBLICATION, HISTORY
@@ -32,6 +33,7 @@ EVENTS_OF: Mapping[str, Sequence[Envelope[Frozen]]] = {
     "0.3-reconciliation": RECONCILIATION,
     "0.4-hints": HINTS,
     "0.4-webhooks": WEBHOOKS,
+    "0.5-rollbacks": ROLLBACKS,
 }
 
 

@@ -6,12 +6,13 @@ Nothing here comes from ``agents`` or from ``streams.replay``: what they get wro
 from collections.abc import Iterator
 
 from schemas.catalogue import decode, encode
-from schemas.commands import CopyImage, InspectImage, PollRepository, ResolveTag
-from schemas.decisions import Decision
+from schemas.commands import CopyImage, InspectImage, PollRepository, RemoveTag, ResolveTag
+from schemas.decisions import ROLLBACK, Decision
 from schemas.envelope import Envelope
 from schemas.events import ImageDeleted, ImageObserved
 from schemas.outcomes import Outcome
 from schemas.references import Frozen
+from schemas.rollbacks import DigestBarred, RollbackApproved, RollbackRequested
 from streams.log import EventLog, LogRecord
 from streams.topics import COMMANDS, DECISIONS, EVENTS
 from towline.policy.step import MemoryState
@@ -85,13 +86,13 @@ async def check_causality(log: EventLog) -> None:
         assert isinstance(decision.data, Decision)
         assert decision.data.event_id in event_ids, f"decision {decision.id} without its event"
         decisions[decision.id] = decision.data
-    commands: dict[str, CopyImage] = {}
+    commands: dict[str, CopyImage | RemoveTag] = {}
     for record in await all_records(log, COMMANDS):
         command = decode(record.value or b"")
         if isinstance(command.data, InspectImage | PollRepository | ResolveTag):
             assert command.data.event_id in event_ids, f"command {command.id} without its event"
             continue
-        assert isinstance(command.data, CopyImage)
+        assert isinstance(command.data, CopyImage | RemoveTag)
         cause = decisions.get(command.data.decision_id)
         assert cause is not None, f"command {command.id} without its decision"
         decided = (cause.source, cause.digest, cause.target)
@@ -120,6 +121,33 @@ async def check_looks(log: EventLog) -> None:
                     pass
 
 
+async def check_rollbacks(log: EventLog) -> None:
+    """A tag is moved back, and a digest barred, only with an approval by somebody else than who proposed it."""
+    told = [
+        event
+        for number in range(await log.partitions(EVENTS))
+        for _, event in _events(await records(log, EVENTS, number))
+    ]
+    requests = {event.id: event.data for event in told if isinstance(event.data, RollbackRequested)}
+    approvals = {event.id: event.data for event in told if isinstance(event.data, RollbackApproved)}
+    agreed = {
+        (data.plan_id, data.target.repository)
+        for data in approvals.values()
+        if data.request_id in requests and data.actor != requests[data.request_id].actor
+    }
+    for record in await all_records(log, DECISIONS):
+        decision = decode(record.value or b"").data
+        if isinstance(decision, Decision) and decision.policy == ROLLBACK and decision.verdict in {"promote", "remove"}:
+            approval = approvals.get(decision.event_id)
+            assert approval is not None, f"{decision.target} was rolled back, and nobody approved"
+            assert (approval.plan_id, approval.target.repository) in agreed, f"{decision.target}: nobody else approved"
+    for event in told:
+        if isinstance(event.data, DigestBarred):
+            assert (event.data.plan_id, event.data.target_repository) in agreed, (
+                f"{event.subject} barred by nobody else"
+            )
+
+
 async def check_all(log: EventLog) -> None:
     """Everything that holds of the topics after every test."""
     await check_order(log)
@@ -127,6 +155,7 @@ async def check_all(log: EventLog) -> None:
     await check_determinism(log)
     await check_causality(log)
     await check_looks(log)
+    await check_rollbacks(log)
 
 
 def _events(found: list[LogRecord]) -> Iterator[tuple[LogRecord, Envelope[Frozen]]]:

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from schemas.decisions import Verdict
 from schemas.references import Reference, Repository
+from schemas.rollbacks import RollbackRequested
 
 News = Literal["told", "missed"]
 """A webhook told what the log did not know, or a reconciliation found what no webhook had told."""
@@ -36,6 +38,17 @@ class Removal:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How a rollback of a target tag stands after an event about it."""
+
+    request: RollbackRequested
+    verdict: Verdict
+    reason: str
+    #: All who have to approve have done so, and the plan was not outdated.
+    is_approved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Agenda:
     """The tags to judge, or the one that arrived and needs no judgement, with the reason."""
 
@@ -54,6 +67,8 @@ class Agenda:
     asks: Repository | None = None
     #: A tag of which somebody hinted that something happened to it: the registry is asked what it has now.
     looks_at: Reference | None = None
+    #: A rollback that was proposed or approved.
+    rollback: Standing | None = None
 
 
 NOTHING = Agenda()

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from schemas.decisions import MANUAL, Decision
+from schemas.decisions import MANUAL, ROLLBACK, Decision
 from schemas.envelope import Envelope
 from schemas.events import PromotionRequested
 from schemas.policies import CopyOptions
@@ -12,6 +12,7 @@ from towline.policy.arrival import arrival_of
 from towline.policy.conflicts import settle
 from towline.policy.index import Match, policies_in_force
 from towline.policy.judge import judge, record
+from towline.policy.rollback import decide_rollback
 from towline.policy.state.tags import TagState
 from towline.policy.state.values import Draft, RevisionState
 from towline.policy.subject import Subject
@@ -30,6 +31,8 @@ def decide(draft: Draft, event: Envelope[Frozen], agenda: Agenda) -> tuple[Envel
         if not agenda.is_requested:
             return ()
         return (record(event, _requested(draft, event, event.data), is_arrival=True),)
+    if agenda.rollback is not None:
+        return (record(event, decide_rollback(draft, event, agenda.rollback), is_arrival=True),)
     if agenda.ignored is not None:
         ignored = _ignored(draft, event, agenda.ignored, agenda.reason)
         return (record(event, _with_news(ignored, agenda), is_arrival=True),)
@@ -95,7 +98,7 @@ def _requested(draft: Draft, event: Envelope[Frozen], data: PromotionRequested) 
 
 
 def _owner(policy: str) -> str:
-    return "a promotion by hand" if policy == MANUAL else f"policy {policy}"
+    return {MANUAL: "a promotion by hand", ROLLBACK: "a rollback"}.get(policy, f"policy {policy}")
 
 
 def _ignored(draft: Draft, event: Envelope[Frozen], reference: Reference, reason: str) -> Decision:

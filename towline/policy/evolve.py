@@ -39,6 +39,7 @@ from schemas.facts import (
     VulnerabilityOverridden,
 )
 from schemas.references import Frozen
+from schemas.rollbacks import DigestBarred, RollbackApproved, RollbackRequested
 from schemas.webhooks import (
     SubscriptionEnded,
     SubscriptionsProposed,
@@ -57,6 +58,7 @@ from towline.policy.index import policies_in_force
 from towline.policy.learning import learn, learn_for_repository, request
 from towline.policy.listing import go_on, take_listing
 from towline.policy.publish import is_accepted
+from towline.policy.rollback import approve_rollback, propose_rollback, take_bar
 from towline.policy.state.tags import TagState
 from towline.policy.state.timers import pop_due
 from towline.policy.state.values import (
@@ -158,6 +160,9 @@ BRANCHES: Final[Mapping[type[Any], Callable[[Draft, Event], Agenda]]] = {
     PollFailed: fail,
     PromotionRequested: request,
     SyncRequested: _nothing,
+    RollbackRequested: propose_rollback,
+    RollbackApproved: approve_rollback,
+    DigestBarred: take_bar,
     SubscriptionsProposed: take_cause,
     SubscriptionsPublished: take_publication,
     SubscriptionEnded: take_cause,

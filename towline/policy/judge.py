@@ -10,6 +10,7 @@ from towline import limits
 from towline.policy.index import Match
 from towline.policy.rules.find import combine, describe_finding, due_at, find, finding
 from towline.policy.rules.view import ImageView, Missing
+from towline.policy.state.rollbacks import bar_refusal
 from towline.policy.state.values import StateView
 from towline.policy.subject import Subject
 from towline.policy.template import resolve_target
@@ -43,7 +44,8 @@ def judge(state: StateView, event: Envelope[Frozen], revision: int, subject: Sub
         target = resolve(match, subject.reference, event.time)
     except ValueError as error:
         return decision.model_copy(update={"reason": str(error)})
-    if (refusal := _refusal(view, subject, match)) is not None:
+    refusal = _refusal(view, subject, match) or bar_refusal(state, target, subject.digest, revision)
+    if refusal is not None:
         return decision.model_copy(update={"target": target, "reason": refusal})
     result = combine(tuple(item.result for item in found))
     decisive = [describe_finding(item) for item in findings if item.result == result]

@@ -38,6 +38,7 @@ from towline.policy.state.images import (
     override_name,
     report_key,
 )
+from towline.policy.state.rollbacks import lift
 from towline.policy.state.tags import TagState
 from towline.policy.state.values import Draft, Value
 from towline.policy.sweep import begin_override_sweep, next_tasks
@@ -85,7 +86,11 @@ def learn_for_repository(draft: Draft, event: Envelope[Frozen]) -> Agenda:
 
 
 def request(draft: Draft, event: Envelope[Frozen]) -> Agenda:
-    """Note that a person asked for an image at a target; it changes nothing else, its transfer's outcome will."""
+    """Note that a person asked for an image at a target.
+
+    What a rollback barred from there is free again, unless a failed transfer is only made again. It changes nothing
+    else, its transfer's outcome will.
+    """
     data = event.data
     if not isinstance(data, PromotionRequested):
         return NOTHING
@@ -93,6 +98,8 @@ def request(draft: Draft, event: Envelope[Frozen]) -> Agenda:
     if event.id in facts.recent:
         return NOTHING
     replace(facts, recent=_remembered(facts.recent, event)).write(draft, data.repository, data.digest)
+    if data.retries is None:
+        lift(draft, data.target.repository, data.digest)
     return Agenda(is_requested=True)
 
 

@@ -8,6 +8,7 @@ from schemas.decisions import Decision
 from schemas.envelope import Envelope
 from schemas.events import PolicyPublished
 from schemas.references import Frozen
+from schemas.rollbacks import DigestBarred
 from schemas.webhooks import DeliverWebhook, SubscriptionsPublished
 from towline.notify.deliveries import deliveries
 from towline.notify.publishing import announce_subscriptions
@@ -20,6 +21,7 @@ from towline.policy.plan import inspections, plan
 from towline.policy.polls import polls
 from towline.policy.publish import announce
 from towline.policy.remember import remember
+from towline.policy.rollback import announce_bar
 from towline.policy.state.values import Change, Draft, StateView, Value
 from towline.policy.vanishing import remember_brought, removals
 
@@ -33,7 +35,7 @@ class Step:
     decisions: tuple[Envelope[Decision], ...]
     commands: tuple[CommandEnvelope, ...]
     #: Events for every partition.
-    announcements: tuple[Envelope[PolicyPublished | SubscriptionsPublished], ...]
+    announcements: tuple[Envelope[PolicyPublished | SubscriptionsPublished | DigestBarred], ...]
     #: Events for the partitions of the targets.
     carried: tuple[Envelope[Frozen], ...]
     changes: tuple[Change, ...]
@@ -59,7 +61,7 @@ def take(state: StateView, event: Envelope[Frozen]) -> Step:
     return Step(
         decisions,
         commands,
-        (*announce(state, event), *announce_subscriptions(state, event)),
+        (*announce(state, event), *announce_subscriptions(state, event), *announce_bar(event, agenda)),
         tuple(fact for decision in decisions for fact in carry(draft, event, decision)),
         draft.changes,
         agenda.news,

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 #: The shape of all values, by which a table of another version is told apart: raise it with every change of a shape or
 #: a key. Nothing reads older shapes; the log is folded again.
-STATE_FORMAT: Final = 5
+STATE_FORMAT: Final = 6
 
 #: The revision in force: ``{"revision": 3, "digest": "…"}``. Small, because every push reads it.
 REVISION_KEY: Final = "revision"
