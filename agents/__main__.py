@@ -1,4 +1,4 @@
-"""``python -m agents evaluate|transfer|observe|notify``: one worker process. ``towline worker`` starts it."""
+"""``python -m agents evaluate|transfer|observe|notify|seal``: one worker process. ``towline worker`` starts it."""
 
 import asyncio
 import importlib.metadata
@@ -19,19 +19,23 @@ from agents.intake import Intake
 from agents.notifier import Notifier
 from agents.observer import Observation, make_observer
 from agents.retry import retrying
+from agents.seal import SealSource
+from agents.sealer import Sealer
 from agents.shell import Shell
 from agents.table import FaustTable
 from agents.ticker import tick_forever
 from agents.transferrer import Work, make_transferrer
 from schemas.commands import CopyImage, RemoveTag
+from streams.audit.keeping import CheckpointFile, key_files
 from streams.kafka_log import KafkaLog
 from streams.logging import configure_logging
 from streams.metrics import CountedLog, Metrics, metrics_app
 from streams.provision import require_topics
 from streams.serving import serving
-from streams.topics import EVENTS
+from streams.topics import DECISIONS, EVENTS
 from streams.transfers.reductions import Reductions
 from streams.workers import ROLES
+from towline.audit.checkpoints import SealingKey, load_public_keys
 from towline.errors import InfrastructureError, MisuseError, SettingsError
 from towline.failpoints import Failpoints
 from towline.net.egress.guard import Egress
@@ -48,7 +52,7 @@ from towline.registry import (
 )
 from towline.registry.attestation import attestor_of
 from towline.registry.cosign import load_keys
-from towline.settings import Settings, load_settings
+from towline.settings import Settings, load_settings, read_credential
 
 _logger = structlog.get_logger(__name__)
 
@@ -145,6 +149,32 @@ async def _notify(settings: Settings, log: KafkaLog, metrics: Metrics, failure: 
             await _run_commands(settings, log, failure, notifier, app_id="towline-notify", table_name="webhooks")
 
 
+async def _seal(settings: Settings, log: KafkaLog, metrics: Metrics, failure: _Failure) -> None:
+    audit, failpoints = settings.audit, Failpoints(settings.failpoints)
+    if audit.key is None:
+        raise SettingsError("audit.key is not set: make a key with towline audit key FILE, and name it there")
+    key = SealingKey(read_credential(audit.key).encode())
+    keys = load_public_keys(key_files(audit.public_keys)) | {key.id: key.public}
+    sealer = Sealer(
+        log,
+        key,
+        SealSource(log, keys, audit.quarantined),
+        metrics,
+        failpoints,
+        every_records=audit.every_records,
+        keep=None if audit.file is None else CheckpointFile(audit.file).keep,
+    )
+    partitions = await log.partitions(DECISIONS)
+    app = make_app("towline-seal", settings, partitions)
+    attachment = Attachment(
+        sealer.name, sealer.topic, "seals", lambda table: Shell(sealer, table, log, failpoints, failure)
+    )
+    shell = attach(app, attachment, log, partitions)
+    sealer.submit = shell.submit
+    async with sealer.timer(audit.every_seconds, failure):
+        await run_app(app, {sealer.topic: shell}, failure, failure.stop)
+
+
 async def _run_commands(
     settings: Settings, log: KafkaLog, failure: _Failure, runner: CommandRunner[Any], *, app_id: str, table_name: str
 ) -> None:
@@ -164,6 +194,7 @@ _WORK: Final[Mapping[str, Callable[[Settings, KafkaLog, Metrics, _Failure], Awai
     "transfer": _transfer,
     "observe": _observe,
     "notify": _notify,
+    "seal": _seal,
 }
 
 

@@ -118,6 +118,15 @@ class Metrics:
             ["partition"],
             registry=kept,
         )
+        self._sealed = Gauge(
+            "towline_sealed_records", "Decisions of a partition that a checkpoint covers.", ["partition"], registry=kept
+        )
+        self._sealed_time = Gauge(
+            "towline_sealed_timestamp_seconds",
+            "When the last decision was written that a checkpoint of the partition covers.",
+            ["partition"],
+            registry=kept,
+        )
 
     def wrote(self, records: Sequence[Append]) -> None:
         """Count records that were acknowledged."""
@@ -155,6 +164,17 @@ class Metrics:
     def left(self, partition: int) -> None:
         """Tell nothing of a partition any more: it is another process's."""
         self._clock.remove_by_labels({"partition": str(partition)})
+
+    def sealed(self, partition: int, records: int, time: str | None) -> None:
+        """Tell how far a partition is sealed; ``time`` is that of its last checkpoint, None before the first."""
+        self._sealed.labels(str(partition)).set(records)
+        if time is not None:
+            self._sealed_time.labels(str(partition)).set(parse_instant(time).timestamp())
+
+    def unsealed(self, partition: int) -> None:
+        """Tell nothing of a partition's seal any more: it is another process's."""
+        self._sealed.remove_by_labels({"partition": str(partition)})
+        self._sealed_time.remove_by_labels({"partition": str(partition)})
 
     def watch_waiting(self, counts: Callable[[], Mapping[str, int]]) -> None:
         """Tell from now on how many webhooks wait for each receiver, as ``counts`` has it by name."""

@@ -11,11 +11,17 @@ from contextlib import asynccontextmanager
 from typing import IO, Final
 
 from towline.errors import InfrastructureError
+from towline.settings import Settings
 
-ROLES: Final = ("evaluate", "transfer", "observe", "notify")
+ROLES: Final = ("evaluate", "transfer", "observe", "notify", "seal")
 
 #: A worker commits what it has acknowledged and leaves its group; then it is ended.
 _STOP_TIMEOUT_SECONDS: Final = 20.0
+
+
+def roles_for(settings: Settings) -> tuple[str, ...]:
+    """Return the roles that have work under some settings: without a key there is nothing to seal with."""
+    return tuple(role for role in ROLES if role != "seal" or settings.audit.key is not None)
 
 
 class WorkerEndedError(InfrastructureError):

@@ -21,6 +21,9 @@ from towline.settings_parts import CredentialReference, Part
 KeyName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 """The name of a key, by which policies ask for its signatures."""
 
+Place = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}/[0-9]{1,18}$")]
+"""A record of a topic that the member knows: PARTITION/OFFSET."""
+
 SETTINGS_FILE_DEFAULT = "towline.yaml"
 
 
@@ -132,17 +135,37 @@ class WorkerSettings(Part):
     commit_interval_seconds: Annotated[float, Field(gt=0, le=60)] = 0.5
     #: Events that a bug of ours stops at, PARTITION/OFFSET in ``towline.events``: the evaluator sets them aside as dead
     #: letters. They stay here for good, also when the bug is mended: whoever folds the log anew has to leave them out.
-    quarantine: tuple[Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}/[0-9]{1,18}$")], ...] = ()
+    quarantine: tuple[Place, ...] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
-    #: Where workers serve ``/metrics``. Each role has a port of its own: this one, and the three after it.
+    #: Where workers serve ``/metrics``. Each role has a port of its own: this one, and the four after it.
     metrics_host: str = "127.0.0.1"
-    metrics_port: Annotated[int, Field(ge=1, le=65532)] | None = None
+    metrics_port: Annotated[int, Field(ge=1, le=65531)] | None = None
 
     @property
     def quarantined(self) -> frozenset[tuple[int, int]]:
         """The partitions and offsets of ``quarantine``."""
-        parts = (place.split("/") for place in self.quarantine)
-        return frozenset((int(partition), int(offset)) for partition, offset in parts)
+        return _places(self.quarantine)
+
+
+class AuditSettings(Part):
+    """How decisions are sealed, and whose seals count."""
+
+    #: The Ed25519 key that checkpoints are signed with, PEM. Without it nothing is sealed.
+    key: CredentialReference | None = None
+    #: PEM files with the public keys that checkpoints may be signed with: those of before a change of keys too.
+    public_keys: tuple[Path, ...] = ()
+    #: A checkpoint is made when so many records wait for one, or when the first of them waited for so long.
+    every_records: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    every_seconds: Annotated[float, Field(gt=0, le=86_400)] = 60.0
+    #: A file outside of Kafka to which every checkpoint is appended too, as a line.
+    file: Path | None = None
+    #: Records of ``towline.checkpoints``, PARTITION/OFFSET, that are not ours and that a sealer passes over.
+    quarantine: tuple[Place, ...] = ()
+
+    @property
+    def quarantined(self) -> frozenset[tuple[int, int]]:
+        """The partitions and offsets of ``quarantine``."""
+        return _places(self.quarantine)
 
 
 class GatewaySettings(Part):
@@ -166,6 +189,7 @@ class Settings(Part):
     attestation: AttestationSettings | None = None
     kafka: KafkaSettings = KafkaSettings()
     worker: WorkerSettings = WorkerSettings()
+    audit: AuditSettings = AuditSettings()
     gateway: GatewaySettings = GatewaySettings()
     #: Local state of the workers; can be deleted at any time, it is rebuilt from the log.
     data_dir: Path = Path(".towline")
@@ -177,6 +201,11 @@ class Settings(Part):
             if hook.registry is not None and hook.registry not in self.registries:
                 raise ValueError(f"hooks.{name}.registry: {hook.registry!r} is not among the registries")
         return self
+
+
+def _places(places: tuple[str, ...]) -> frozenset[tuple[int, int]]:
+    parts = (place.split("/") for place in places)
+    return frozenset((int(partition), int(offset)) for partition, offset in parts)
 
 
 def settings_file() -> Path:

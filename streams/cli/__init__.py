@@ -24,7 +24,7 @@ class Commands(LateGroup):
         "worker": Late(
             "streams.cli.run",
             "worker",
-            "Do the work: evaluate policies, transfer images, look at registries, send webhooks, or all of it.",
+            "Do the work: evaluate policies, transfer images, look at registries, send webhooks, seal, or all of it.",
         ),
         "approve": Late(
             "streams.cli.facts",

@@ -8,10 +8,12 @@ from streams.audit.explain import Explanation, explain
 from streams.audit.trail import TrailEntry, trail
 from streams.cli.inputs import AsJson, reference
 from streams.cli.output import FINDING, print_json, print_table, run, say
+from streams.cli.sealing import key_command
 from streams.cli.source import reading
 from towline.policy.rules.find import describe_finding
 
 app = typer.Typer(help="What happened, and why.", no_args_is_help=True)
+app.command("key")(key_command)
 
 Ref = Annotated[str, typer.Argument(metavar="REF", help="REGISTRY/REPOSITORY:TAG")]
 

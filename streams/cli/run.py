@@ -15,9 +15,9 @@ from streams.cli.output import note, run
 from streams.logging import configure_logging
 from streams.provision import create_topics, require_topics
 from streams.running import gateway_running
-from streams.workers import ROLES, workers
+from streams.workers import ROLES, roles_for, workers
 from towline.errors import MisuseError
-from towline.settings import KafkaSettings, child_environment, load_settings
+from towline.settings import KafkaSettings, Settings, child_environment, load_settings
 
 
 async def _until_stopped(*others: "asyncio.Task[None]") -> None:
@@ -58,20 +58,27 @@ async def _gateway() -> None:
 
 def worker(
     role: Annotated[
-        str, typer.Argument(metavar="[evaluate|transfer|observe|notify|all]", help="Which work to do.")
+        str, typer.Argument(metavar="[evaluate|transfer|observe|notify|seal|all]", help="Which work to do.")
     ] = "all",
 ) -> None:
-    """Do the work: evaluate policies, transfer images, look at registries, send webhooks, or all of it."""
+    """Do the work: evaluate policies, transfer images, look at registries, send webhooks, seal, or all of it."""
     run(_worker(role))
 
 
 async def _worker(role: str) -> None:
-    roles = ROLES if role == "all" else (role,)
+    settings = load_settings()
+    roles = _all_roles(settings) if role == "all" else (role,)
     if not set(roles) <= set(ROLES):
-        raise MisuseError(f"{role!r} is no role: evaluate, transfer, observe, notify or all")
-    await require_topics(load_settings().kafka)
+        raise MisuseError(f"{role!r} is no role: {', '.join(ROLES)} or all")
+    await require_topics(settings.kafka)
     async with workers(roles, child_environment()) as group:
         await _until_stopped(asyncio.create_task(group.until_one_ends()))
+
+
+def _all_roles(settings: Settings) -> tuple[str, ...]:
+    if settings.audit.key is None:
+        note("decisions are not sealed: make a key with towline audit key FILE, and name it in audit.key")
+    return roles_for(settings)
 
 
 def up() -> None:
@@ -97,6 +104,6 @@ async def _up() -> None:
         await create_topics(settings.kafka)
         await require_topics(settings.kafka)
         url = await stack.enter_async_context(gateway_running(settings))
-        group = await stack.enter_async_context(workers(ROLES, child_environment(**environment)))
+        group = await stack.enter_async_context(workers(_all_roles(settings), child_environment(**environment)))
         note(f"up: webhooks at {url}/hooks/..., Ctrl-C ends it")
         await _until_stopped(asyncio.create_task(group.until_one_ends()))

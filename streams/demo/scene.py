@@ -16,7 +16,7 @@ from streams.local_registry import LocalRegistry
 from streams.provision import create_topics
 from streams.running import gateway_running
 from streams.serving import serving
-from streams.workers import ROLES, Workers, workers
+from streams.workers import Workers, roles_for, workers
 from towline.net.egress.guard import Egress
 from towline.net.post import post_json
 from towline.registry import Registries
@@ -72,7 +72,7 @@ async def scene() -> AsyncIterator[Scene]:
         worker_log = folder / "workers.log"
         group = await stack.enter_async_context(
             workers(
-                ROLES,
+                roles_for(settings),
                 # What the shell has set for a real system is not for the demo.
                 isolated_environment(TOWLINE_SETTINGS=str(folder / "towline.yaml")),
                 log_to=stack.enter_context(worker_log.open("wb")),

@@ -175,7 +175,9 @@ async def system(
     receivers: Mapping[str, Any] | None = None,
     egress: Mapping[str, Any] | None = None,
     attestation: Mapping[str, Any] | None = None,
+    audit: Mapping[str, Any] | None = None,
     tick_seconds: float = 1,
+    session_timeout_seconds: float = 6,
 ) -> AsyncIterator[System]:
     """Create the topics and settings of a system on an empty broker; its workers are killed on leaving."""
     document: dict[str, Any] = {
@@ -186,7 +188,8 @@ async def system(
         "receivers": dict(receivers or {}),
         "egress": dict(egress or {}),
         "attestation": attestation,
-        "worker": {"session_timeout_seconds": 6, "tick_seconds": tick_seconds},
+        "audit": dict(audit or {}),
+        "worker": {"session_timeout_seconds": session_timeout_seconds, "tick_seconds": tick_seconds},
         "gateway": {"port": 0},
         "data_dir": str(folder / "data"),
     }

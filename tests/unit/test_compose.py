@@ -15,7 +15,7 @@ from towline import limits
 from towline.settings import GatewaySettings, KafkaSettings, Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
-TOWLINE_SERVICES = {"topics", "gateway", "evaluate", "transfer", "observe", "notify"}
+TOWLINE_SERVICES = {"topics", "gateway", "evaluate", "transfer", "observe", "notify", "seal-key", "seal"}
 REGISTRIES = {"local", "production"}
 
 
@@ -105,8 +105,10 @@ def test_nothing_of_ours_starts_before_the_topics_are_made(compose: Any) -> None
 
     assert services["topics"]["command"] == ["topics", "create"]
     assert services["topics"]["depends_on"] == {"kafka": {"condition": "service_healthy"}}
-    for name in TOWLINE_SERVICES - {"topics"}:
-        assert services[name]["depends_on"] == {"topics": {"condition": "service_completed_successfully"}}
+    ended = {"condition": "service_completed_successfully"}
+    for name in TOWLINE_SERVICES - {"topics", "seal"}:
+        assert services[name]["depends_on"] == {"topics": ended}
+    assert services["seal"]["depends_on"] == {"topics": ended, "seal-key": ended}
 
 
 def test_the_commands_are_those_of_the_command_line(compose: Any) -> None:
@@ -119,6 +121,8 @@ def test_the_commands_are_those_of_the_command_line(compose: Any) -> None:
         "transfer": ["worker", "transfer"],
         "observe": ["worker", "observe"],
         "notify": ["worker", "notify"],
+        "seal-key": ["audit", "key", "--keep", "/var/lib/towline/seal.pem"],
+        "seal": ["worker", "seal"],
     }
 
 
@@ -134,4 +138,15 @@ def test_our_containers_cannot_write_outside_of_their_data(compose: Any, setting
         assert compose["services"][name]["read_only"] is True
     for name in ("evaluate", "transfer", "observe", "notify"):
         assert compose["services"][name]["volumes"] == [f"{name}:{settings.data_dir}"]
+    for name in ("seal-key", "seal"):
+        assert compose["services"][name]["volumes"] == [f"seal:{settings.data_dir}"]
     assert f"VOLUME {settings.data_dir}" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_the_sealer_has_the_key_that_is_made_for_it(compose: Any, settings: Settings) -> None:
+    key = compose["services"]["seal-key"]["command"][-1]
+
+    assert settings.audit.key == f"file:{key}"
+    assert Path(key).parent == settings.data_dir
+    assert settings.audit.file is not None
+    assert settings.audit.file.parent == settings.data_dir

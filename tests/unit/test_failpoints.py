@@ -14,7 +14,7 @@ from towline.failpoints import SITES, FailpointError, Failpoints
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("agents", "streams", "towline")
 #: Whose name a site takes from the agent that it is passed by; those of the runner, from one that carries out commands.
-AGENTS = ("evaluator", "intake", "notifier", "observer", "transferrer")
+AGENTS = ("evaluator", "intake", "notifier", "observer", "sealer", "transferrer")
 RUNNERS = ("notifier", "observer", "transferrer")
 #: Every call, but for the definitions and the one that hands a site on.
 _CALL = re.compile(r"(?<!def )hit\((?!site\))")

@@ -18,7 +18,7 @@ from tests.unit.audit.sealed import private_pem, public_pem, sealing_key
 from towline.audit.checkpoints import SealingKey, is_genuine, load_public_keys, text_of
 from towline.audit.leaves import record_leaf
 from towline.audit.merkle import leaf_hash, root_of
-from towline.audit.tail import Mark, SealBrokenError, Tail
+from towline.audit.tail import Leaf, Mark, SealBrokenError, Tail
 from towline.errors import SettingsError
 
 KEYS = load_public_keys([("example.pub", public_pem())])
@@ -28,9 +28,7 @@ LEAVES = [leaf_hash(str(number).encode()) for number in range(10)]
 
 def tail_of(leaves: list[bytes], tail: Tail | None = None) -> Tail:
     tail = tail or Tail()
-    for leaf in leaves:
-        tail = tail.with_record(leaf, tail.last_offset + 1, NOON_MS)
-    return tail
+    return tail.with_records(Leaf(leaf, tail.size + number, NOON_MS) for number, leaf in enumerate(leaves))
 
 
 def example() -> Envelope[Checkpoint]:
@@ -41,8 +39,8 @@ def example() -> Envelope[Checkpoint]:
 
 def test_the_published_example_is_genuine() -> None:
     assert is_genuine(example(), KEYS)
-    made = Tail().with_record(leaf_hash(b"a record"), 40, 1_795_507_200_000)
-    made = made.with_record(leaf_hash(b"another record"), 41, 1_795_507_200_000)
+    records = (leaf_hash(b"a record"), 40), (leaf_hash(b"another record"), 41)
+    made = Tail().with_records(Leaf(leaf, offset, 1_795_507_200_000) for leaf, offset in records)
     assert encode(made.checkpoint(3, sealing_key())) == encode(example())
 
 
@@ -106,19 +104,34 @@ def test_checkpoints_follow_each_other_and_have_each_leaf_once() -> None:
 
 def test_a_tail_that_a_table_kept_makes_the_same_bytes() -> None:
     first = tail_of(LEAVES[:3]).checkpoint(0, sealing_key())
-    whole = tail_of(LEAVES[3:], tail_of(LEAVES[:3]).after(Mark.of(first)))
-    kept = Tail()
-    for leaf in LEAVES:
-        kept = Tail.from_value(orjson.loads(orjson.dumps(tail_of([leaf], kept).value())))
-        if kept.size == first.data.size:
-            kept = Tail.from_value(orjson.loads(orjson.dumps(kept.after(Mark.of(first)).value())))
-    assert encode(kept.checkpoint(0, sealing_key())) == encode(whole.checkpoint(0, sealing_key()))
+    whole = tail_of(LEAVES).after(Mark.of(first))
+    kept = Tail.from_value(orjson.loads(orjson.dumps(whole.value())))
+    assert (kept.last_offset, kept.size) == (2, 3)
+    again = kept.with_records(whole.leaves)
+    assert encode(again.checkpoint(0, sealing_key())) == encode(whole.checkpoint(0, sealing_key()))
+
+
+def test_a_checkpoint_may_cover_the_beginning_of_the_tail_only() -> None:
+    cut = tail_of(LEAVES).checkpoint(0, sealing_key(), 4)
+    assert encode(cut) == encode(tail_of(LEAVES[:4]).checkpoint(0, sealing_key()))
+
+
+def test_only_the_checkpoint_after_the_last_one_follows_it() -> None:
+    first = Mark.of(tail_of(LEAVES[:4]).checkpoint(0, sealing_key()))
+    assert tail_of(LEAVES).follows(first, None)
+    assert not tail_of(LEAVES).follows(first, "0" * 64)
+    tail = tail_of(LEAVES).after(first)
+    second = Mark.of(tail.checkpoint(0, sealing_key(), 2))
+    assert tail.follows(second, first.id)
+    assert not tail.follows(second, second.id)
+    assert not tail.follows(first, None)
 
 
 def test_a_checkpoint_that_covers_a_part_of_the_tail_leaves_the_rest() -> None:
     first = Mark.of(tail_of(LEAVES[:4]).checkpoint(0, sealing_key()))
     tail = tail_of(LEAVES).after(first)
-    assert (tail.sealed.size, tail.leaves, tail.size) == (4, tuple(LEAVES[4:]), 10)
+    assert (tail.sealed.size, tail.last_offset, tail.size) == (4, 3, 10)
+    assert [leaf.hash for leaf in tail.leaves] == LEAVES[4:]
 
 
 def test_a_checkpoint_over_other_records_is_not_followed() -> None:
@@ -133,7 +146,7 @@ def test_a_checkpoint_over_other_records_is_not_followed() -> None:
     ("timestamp_ms", "time"), [(-1, "1970-01-01T00:00:00.000000Z"), (2**62, "9999-12-31T23:59:59.999000Z")]
 )
 def test_a_record_that_claims_any_time_can_be_sealed(timestamp_ms: int, time: str) -> None:
-    checkpoint = Tail().with_record(LEAVES[0], 0, timestamp_ms).checkpoint(0, sealing_key())
+    checkpoint = Tail().with_records([Leaf(LEAVES[0], 0, timestamp_ms)]).checkpoint(0, sealing_key())
     assert decode(encode(checkpoint)).time == time
 
 
