@@ -12,6 +12,7 @@
     |  |  +- LogUnavailableError    retryable
     |  |  +- TopicMismatchError
     |  +- NoAnswerError
+    |  +- StorageError
     +- RegistryError                see towline.registry.errors
 """
 
@@ -70,3 +71,7 @@ class NoAnswerError(InfrastructureError):
     """A worker that should have answered through the log did not, within the time given."""
 
     retryable = True
+
+
+class StorageError(InfrastructureError):
+    """A file could not be written or kept: no room, no permission, or a disk that fails."""

@@ -347,3 +347,17 @@ signing_keys_retry_seconds: Final = 5.0
 
 #: How long an answer of `/readyz` is given again: whoever may ask cannot make us ask the broker more often.
 ready_cache_seconds: Final = 1.0
+
+# -- Slices of the log ------------------------------------------------------------------------------------------------
+
+#: One line of a slice: a record of `record_bytes` whose bytes are all written as escapes of six characters.
+slice_line_bytes: Final = 6 * record_bytes + 1024 * 1024
+
+#: A slice, unpacked: a hundred million records. Some kilobytes of gzip can claim to be more.
+slice_bytes: Final = 64 * 1024**3
+
+#: Places told of a slice that is not as it was written.
+slice_problem_count: Final = 100
+
+#: Secrets in records that are told one by one; the others are counted.
+told_secret_count: Final = 50

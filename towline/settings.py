@@ -144,7 +144,7 @@ class WorkerSettings(Part):
     @property
     def quarantined(self) -> frozenset[tuple[int, int]]:
         """The partitions and offsets of ``quarantine``."""
-        return _places(self.quarantine)
+        return places_of(self.quarantine)
 
 
 class AuditSettings(Part):
@@ -165,7 +165,7 @@ class AuditSettings(Part):
     @property
     def quarantined(self) -> frozenset[tuple[int, int]]:
         """The partitions and offsets of ``quarantine``."""
-        return _places(self.quarantine)
+        return places_of(self.quarantine)
 
 
 class GatewaySettings(Part):
@@ -203,7 +203,8 @@ class Settings(Part):
         return self
 
 
-def _places(places: tuple[str, ...]) -> frozenset[tuple[int, int]]:
+def places_of(places: tuple[Place, ...]) -> frozenset[tuple[int, int]]:
+    """Return places as partitions and offsets."""
     parts = (place.split("/") for place in places)
     return frozenset((int(partition), int(offset)) for partition, offset in parts)
 

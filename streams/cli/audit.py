@@ -1,12 +1,13 @@
 """``towline explain`` and ``towline audit``."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from streams.audit.explain import Explanation, explain
 from streams.audit.trail import TrailEntry, trail
-from streams.cli.inputs import AsJson, reference
+from streams.cli.inputs import AsJson, SliceFile, reference
 from streams.cli.output import FINDING, print_json, print_table, run, say
 from streams.cli.sealing import key_command
 from streams.cli.source import reading
@@ -19,14 +20,14 @@ Ref = Annotated[str, typer.Argument(metavar="REF", help="REGISTRY/REPOSITORY:TAG
 
 
 @app.command("trail")
-def trail_command(ref: Ref, as_json: AsJson = False) -> None:
+def trail_command(ref: Ref, slice_file: SliceFile = None, as_json: AsJson = False) -> None:
     """List everything about a tag, from its push to the outcomes; exit 1 when the log knows nothing of it."""
-    run(_trail(ref, as_json))
+    run(_trail(ref, slice_file, as_json))
 
 
-async def _trail(ref: str, as_json: bool) -> int:
+async def _trail(ref: str, slice_file: Path | None, as_json: bool) -> int:
     asked = reference(ref)
-    async with reading() as log:
+    async with reading(slice_file) as log:
         entries = await trail(log, asked)
     if as_json:
         print_json({"reference": str(asked), "trail": entries})
@@ -42,14 +43,14 @@ def print_trail(entries: list[TrailEntry]) -> None:
     print_table(("TIME", "WHAT", "WHERE", "DETAIL"), [(e.time, e.type, e.position, e.text) for e in entries])
 
 
-def explain_command(ref: Ref, as_json: AsJson = False) -> None:
+def explain_command(ref: Ref, slice_file: SliceFile = None, as_json: AsJson = False) -> None:
     """Say why a tag did or did not move: each policy, each rule; exit 1 when the log knows nothing of it."""
-    run(_explain(ref, as_json))
+    run(_explain(ref, slice_file, as_json))
 
 
-async def _explain(ref: str, as_json: bool) -> int:
+async def _explain(ref: str, slice_file: Path | None, as_json: bool) -> int:
     asked = reference(ref)
-    async with reading() as log:
+    async with reading(slice_file) as log:
         explanation = await explain(log, asked)
     if as_json:
         print_json(explanation or {"reference": str(asked), "digest": None, "policies": []})

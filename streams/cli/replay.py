@@ -1,36 +1,41 @@
 """``towline replay``."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from streams.cli.inputs import AsJson
+from streams.cli.inputs import AsJson, SliceFile
 from streams.cli.output import FINDING, print_json, progress_bar, run, say
-from streams.kafka_log import KafkaLog
+from streams.cli.slices import export_command
+from streams.cli.source import quarantined, reading
 from streams.replay.verify import Difference, Verification, verify
 from towline.settings import load_settings
 
 app = typer.Typer(help="Fold the log anew. Reads only.", no_args_is_help=True)
+app.command("export")(export_command)
 
 
 @app.command("verify")
 def verify_command(
     wait_seconds: Annotated[float, typer.Option(help="How long an evaluator that is behind may take.")] = 10.0,
+    slice_file: SliceFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare every recorded decision, byte for byte, with what the log leads to; exit 1 when one differs."""
-    run(_verify(wait_seconds, as_json))
+    # In a slice nothing comes later.
+    run(_verify(0 if slice_file else wait_seconds, slice_file, as_json))
 
 
-async def _verify(wait_seconds: float, as_json: bool) -> int:
+async def _verify(wait_seconds: float, slice_file: Path | None, as_json: bool) -> int:
     settings = load_settings()
-    async with KafkaLog(settings.kafka) as log:
+    async with reading(slice_file) as log:
         with progress_bar() as bar:
             task = bar.add_task("replaying", total=None)
             result = await verify(
                 log,
                 wait_seconds=wait_seconds,
-                quarantined=settings.worker.quarantined,
+                quarantined=quarantined(log, settings),
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )
     if as_json:
