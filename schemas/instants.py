@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, StringConstraints
@@ -32,6 +33,7 @@ def format_instant(moment: datetime) -> str:
     return f"{there.isoformat(timespec='microseconds')[:26]}Z"
 
 
+@lru_cache(maxsize=1024)
 def parse_instant(text: str) -> datetime:
     """Return an :data:`Instant` as an aware datetime in UTC.
 

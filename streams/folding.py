@@ -1,6 +1,7 @@
 """From a record of the log to what follows from it; the same for the evaluator and for replay."""
 
 from dataclasses import dataclass
+from itertools import chain
 
 from schemas.catalogue import EVENT_TYPES, UnreadableRecordError, decode, encode, type_of
 from schemas.envelope import Envelope
@@ -12,21 +13,48 @@ from towline import limits
 from towline.errors import UnusableInputError
 from towline.policy.agenda import News
 from towline.policy.state.values import Change, StateView
-from towline.policy.step import take
+from towline.policy.step import Step, take
 
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """What one record leads to, in bytes."""
+    """What one record leads to. Bytes are made when they are asked for: replay compares decisions only."""
 
     event: Envelope[Frozen]
-    decisions: tuple[Append, ...]
-    commands: tuple[Append, ...]
-    #: Events that follow: publications for every partition, and facts for the repositories of targets.
-    events: tuple[Append, ...]
-    changes: tuple[Change, ...]
-    #: Whether the event told a change as a webhook should, or found one that no webhook had told.
-    news: News | None
+    partition: int
+    #: Of the log.
+    partitions: int
+    step: Step
+
+    @property
+    def decisions(self) -> tuple[Append, ...]:
+        """The decisions, each in the partition of its event, so that both topics' partitions are complete."""
+        return tuple(
+            Append(DECISIONS, repository_key(decision.data.source.repository), encode(decision), self.partition)
+            for decision in self.step.decisions
+        )
+
+    @property
+    def commands(self) -> tuple[Append, ...]:
+        """The commands, each for its agent."""
+        return tuple(command_append(command) for command in self.step.commands)
+
+    @property
+    def events(self) -> tuple[Append, ...]:
+        """Events that follow: facts for the repositories of targets, and publications for every partition."""
+        facts = (event_append(fact) for fact in self.step.carried)
+        announced = (broadcast_appends(one, POLICIES_KEY, self.partitions) for one in self.step.announcements)
+        return (*facts, *chain.from_iterable(announced))
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What becomes of the state."""
+        return self.step.changes
+
+    @property
+    def news(self) -> News | None:
+        """Whether the event told a change as a webhook should, or found one that no webhook had told."""
+        return self.step.news
 
 
 def read_event(record: LogRecord, partitions: int) -> Envelope[Frozen]:
@@ -58,23 +86,4 @@ def fold(state: StateView, record: LogRecord, partitions: int) -> Folded:
         UnusableInputError: the record holds no event; nothing follows from it but a dead letter.
     """
     event = read_event(record, partitions)
-    step = take(state, event)
-    return Folded(
-        event,
-        # A decision stands in the partition of its event, so that each partition of both topics is complete by itself.
-        tuple(
-            Append(DECISIONS, repository_key(decision.data.source.repository), encode(decision), record.partition)
-            for decision in step.decisions
-        ),
-        tuple(command_append(command) for command in step.commands),
-        (
-            *(event_append(fact) for fact in step.carried),
-            *(
-                append
-                for announcement in step.announcements
-                for append in broadcast_appends(announcement, POLICIES_KEY, partitions)
-            ),
-        ),
-        step.changes,
-        step.news,
-    )
+    return Folded(event, record.partition, partitions, take(state, event))

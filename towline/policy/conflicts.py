@@ -22,6 +22,8 @@ _Claims = dict[str, str]
 
 def settle(draft: Draft, judged: list[tuple[Match, Decision]]) -> list[Decision]:
     """Return the decisions, with those denied that want a target tag which another wants for another digest."""
+    if len(judged) == 1 and not judged[0][0].is_contested:
+        return [judged[0][1]]  # As nearly always: nobody else can want its target.
     wanted: dict[Reference, _Claims] = {}
     contested: dict[Reference, dict[str, str]] = {}
     for match, decision in judged:

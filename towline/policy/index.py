@@ -9,7 +9,7 @@ from typing import Final
 import orjson
 
 from schemas.patterns import SourcePattern
-from schemas.policies import Policy, PolicySet
+from schemas.policies import CopyOptions, Policy, PolicySet
 from schemas.references import Repository
 from schemas.rules import (
     ApprovedRule,
@@ -47,6 +47,10 @@ class Match:
     captures: Mapping[str, str]
     #: The kinds of facts that its rules look at.
     kinds: frozenset[str]
+    #: Where its images go, or why nowhere.
+    target: Repository | str
+    #: How they are copied.
+    options: CopyOptions
     #: Another policy of this repository has the same target repository.
     is_contested: bool
 
@@ -97,7 +101,7 @@ class PolicyIndex:
         found.sort(key=lambda item: item[0].name)
         targets = [_target(policy, values) for policy, values in found]
         return tuple(
-            Match(policy, values, kinds_of(policy), targets.count(target) > 1)
+            Match(policy, values, kinds_of(policy), target, policy.options, _is_contested(target, targets))
             for (policy, values), target in zip(found, targets, strict=True)
         )
 
@@ -114,11 +118,15 @@ def _ends(source: SourcePattern) -> tuple[str, str]:
     return text[: text.index("*")], text[text.rindex("*") + 1 :]
 
 
-def _target(policy: Policy, values: dict[str, str]) -> str:
+def _target(policy: Policy, values: dict[str, str]) -> Repository | str:
     try:
-        return str(policy.target.fill(values))
-    except ValueError:
-        return f"none of {policy.name}"
+        return policy.target.fill(values)
+    except ValueError as error:
+        return str(error)
+
+
+def _is_contested(target: Repository | str, targets: list[Repository | str]) -> bool:
+    return isinstance(target, Repository) and targets.count(target) > 1
 
 
 def kinds_of(policy: Policy) -> frozenset[str]:
@@ -150,14 +158,14 @@ _INDEXES: Final[OrderedDict[str, PolicyIndex]] = OrderedDict()
 
 def policies_in_force(state: StateView) -> PolicyIndex:
     """Return the index of the policy set in force, built once for each set: equal digests are equal sets."""
-    revision = RevisionState.read(state)
-    if revision.revision == 0:
+    digest = RevisionState.read(state).digest
+    if not digest:
         return _EMPTY
-    index = _INDEXES.get(revision.digest)
+    index = _INDEXES.get(digest)
     if index is None:
         # Only here is the set itself read: it can be megabytes.
         index = PolicyIndex(PolicySet.model_validate_json(orjson.dumps(state.get(POLICIES_KEY))))
-        _INDEXES[revision.digest] = index
+        _INDEXES[digest] = index
         if len(_INDEXES) > INDEX_COUNT_MAX:
             _INDEXES.popitem(last=False)
     return index

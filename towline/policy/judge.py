@@ -1,7 +1,10 @@
 """How one policy judges one image under a tag."""
 
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
 from schemas.canonical import content_id
-from schemas.decisions import Decision
+from schemas.decisions import Decision, Holding, RuleFinding, Verdict
 from schemas.envelope import Envelope
 from schemas.instants import parse_instant
 from schemas.patterns import fill_placeholders
@@ -17,6 +20,8 @@ from towline.policy.template import resolve_target
 
 DECISION_SOURCE = "towline/evaluator"
 
+_NEGATIVE: Final[Mapping[Holding, Verdict]] = {"fails": "deny", "waits": "hold"}
+
 
 def judge(state: StateView, event: Envelope[Frozen], revision: int, subject: Subject, match: Match) -> Decision:
     """Return the verdict of one policy, with what each rule found."""
@@ -24,40 +29,45 @@ def judge(state: StateView, event: Envelope[Frozen], revision: int, subject: Sub
     view = ImageView(state, subject, policy, event.time)
     found = tuple(find(rule, view) for rule in policy.rules)
     findings = tuple(finding(rule, item) for rule, item in zip(policy.rules, found, strict=True))
-    decision = Decision(
+    ruling = _rule(state, revision, view, match, findings)
+    return Decision(
         event_id=event.id,
         revision=revision,
         policy=policy.name,
-        verdict="deny",
+        verdict=ruling.verdict,
         source=subject.reference,
         digest=subject.digest,
-        target=None,
+        target=ruling.target,
         rules=findings,
-        reason="",
+        reason=ruling.reason,
         # Beyond the limit only that it is exceeded counts: anybody may have written any number.
         hops=min(subject.hops, limits.hop_count) + 1,
         mode=policy.mode,
-        options=policy.options,
+        options=match.options,
+        due_at=due_at(found) if ruling.verdict == "hold" else None,
         pushed_by=subject.pushed_by,
     )
+
+
+class _Ruling(NamedTuple):
+    verdict: Verdict
+    target: Reference | None
+    reason: str
+
+
+def _rule(state: StateView, revision: int, view: ImageView, match: Match, findings: tuple[RuleFinding, ...]) -> _Ruling:
+    source = view.subject.reference
     try:
-        target = resolve(match, subject.reference, event.time)
+        target = resolve(match, source, view.now_text)
     except ValueError as error:
-        return decision.model_copy(update={"reason": str(error)})
-    refusal = _refusal(view, subject, match) or bar_refusal(state, target, subject.digest, revision)
+        return _Ruling("deny", None, str(error))
+    refusal = _refusal(view, match) or bar_refusal(state, target, view.subject.digest, revision)
     if refusal is not None:
-        return decision.model_copy(update={"target": target, "reason": refusal})
-    result = combine(tuple(item.result for item in found))
+        return _Ruling("deny", target, refusal)
+    result = combine(tuple(item.result for item in findings))
     decisive = [describe_finding(item) for item in findings if item.result == result]
-    verdict = {"fails": "deny", "waits": "hold"}.get(result, _positive(subject.reference, target))
-    return decision.model_copy(
-        update={
-            "target": target,
-            "verdict": verdict,
-            "reason": "; ".join(decisive) or "the policy has no rules",
-            "due_at": due_at(found) if verdict == "hold" else None,
-        }
-    )
+    reason = "; ".join(decisive) or "the policy has no rules"
+    return _Ruling(_NEGATIVE.get(result) or _positive(source, target), target, reason)
 
 
 def resolve(match: Match, source: Reference, time: str) -> Reference:
@@ -67,25 +77,24 @@ def resolve(match: Match, source: Reference, time: str) -> Reference:
         ValueError: a placeholder stands for nothing, the template has an unknown directive, or the result is no
             reference, for example because the tag is longer than 128 characters.
     """
-    values, policy = dict(match.captures), match.policy
+    policy, target = match.policy, match.target
+    if isinstance(target, str):
+        raise ValueError(f"the target {policy.target} makes no repository of {source.repository}: {target}")
     try:
-        target = policy.target.fill(values)
-    except ValueError as error:
-        raise ValueError(f"the target {policy.target} makes no repository of {source.repository}: {error}") from None
-    try:
-        return resolve_target(fill_placeholders(policy.tag, values), source, target, parse_instant(time))
+        template = fill_placeholders(policy.tag, dict(match.captures))
+        return resolve_target(template, source, target, parse_instant(time))
     except ValueError as error:
         raise ValueError(f"the template {policy.tag!r} makes no valid tag: {error}") from None
 
 
-def _positive(source: Reference, target: Reference) -> str:
+def _positive(source: Reference, target: Reference) -> Verdict:
     return "promote" if target.repository.registry == source.repository.registry else "mirror"
 
 
-def _refusal(view: ImageView, subject: Subject, match: Match) -> str | None:
+def _refusal(view: ImageView, match: Match) -> str | None:
     """Return why an image cannot go where the policy wants it, whatever the rules say."""
-    if subject.hops >= limits.hop_count:
-        return f"{subject.hops} transfers in a row led here, which looks like a loop"
+    if (hops := view.subject.hops) >= limits.hop_count:
+        return f"{hops} transfers in a row led here, which looks like a loop"
     if match.policy.platforms and view.facts.inspection is not None:
         images = view.images
         if not isinstance(images, Missing) and not images:

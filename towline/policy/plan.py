@@ -62,9 +62,12 @@ def inspections(draft: Draft, event: Envelope[Frozen], agenda: Agenda) -> tuple[
         # Somebody signed, or described, an image that is here: look again.
         wanted[agenda.ignored.repository, signed] = None
     for task in agenda.tasks:
+        repository = task.reference.repository
+        if not task.is_new or not _looked_into(draft, repository, task.policies):
+            continue
         digest = TagState.read(draft, task.reference).digest
-        if task.is_new and digest is not None and _is_needed(draft, task.reference.repository, digest, task.policies):
-            wanted[task.reference.repository, digest] = None
+        if digest is not None and _is_needed(draft, repository, digest, task.policies):
+            wanted[repository, digest] = None
     arrival = arrival_of(event)
     if arrival is not None and not agenda.is_repeated and _is_to_try_again(draft, arrival):
         wanted[arrival.reference.repository, arrival.digest] = None
@@ -84,13 +87,17 @@ def _is_to_try_again(state: StateView, arrival: Arrival) -> bool:
 
 
 def _is_needed(state: StateView, repository: Repository, digest: str, policies: frozenset[str] | None) -> bool:
-    kinds: set[str] = set()
-    for match in policies_in_force(state).matching(repository):
-        if policies is None or match.policy.name in policies:
-            kinds |= match.kinds
+    kinds = _looked_into(state, repository, policies)
     if SIGNATURE in kinds:
         return True  # One may have been made since the last look.
     return INSPECTION in kinds and FactsState.read(state, repository, digest).inspection is None
+
+
+def _looked_into(state: StateView, repository: Repository, policies: frozenset[str] | None) -> frozenset[str]:
+    """Return what policies need to know of an image that only a look into it can tell."""
+    matches = policies_in_force(state).matching(repository)
+    kinds = (match.kinds for match in matches if policies is None or match.policy.name in policies)
+    return frozenset().union(*kinds) & {INSPECTION, SIGNATURE}
 
 
 def _inspection(event: Envelope[Frozen], repository: Repository, digest: str) -> Envelope[InspectImage]:

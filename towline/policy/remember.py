@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Final
 
 from schemas.decisions import Decision
 from schemas.references import Reference
@@ -11,6 +12,8 @@ from towline.policy.state.tags import Pending, TagState
 from towline.policy.state.timers import set_timer
 from towline.policy.state.values import Draft, clock
 
+_CHANGEABLE: Final = frozenset({"hold", "deny"})
+
 
 def remember(draft: Draft, decisions: Iterable[Decision]) -> None:
     """Keep the verdicts that a later fact, or time, can change."""
@@ -18,19 +21,23 @@ def remember(draft: Draft, decisions: Iterable[Decision]) -> None:
     for decision in decisions:
         by_tag.setdefault(decision.source, []).append(decision)
     for reference, made in by_tag.items():
+        tag = TagState.read(draft, reference)
+        if not tag.pending and all(decision.verdict not in _CHANGEABLE for decision in made):
+            continue
         matches = {match.policy.name: match for match in policies_in_force(draft).matching(reference.repository)}
-        _remember(draft, reference, [decision for decision in made if decision.policy in matches], matches)
+        _remember(draft, reference, tag, [decision for decision in made if decision.policy in matches], matches)
 
 
-def _remember(draft: Draft, reference: Reference, made: list[Decision], matches: Mapping[str, Match]) -> None:
-    tag = TagState.read(draft, reference)
+def _remember(
+    draft: Draft, reference: Reference, tag: TagState, made: list[Decision], matches: Mapping[str, Match]
+) -> None:
     pending = {name: item for name, item in tag.pending.items() if name in matches}
     # A timer that was set is there until its time has come.
     timers = {item.due_at for item in tag.pending.values() if item.due_at is not None and item.due_at > clock(draft)}
     for decision in made:
         name = str(decision.policy)
         pending.pop(name, None)
-        if decision.verdict in {"hold", "deny"} and (matches[name].kinds or decision.due_at is not None):
+        if decision.verdict in _CHANGEABLE and (matches[name].kinds or decision.due_at is not None):
             pending[name] = Pending(decision.verdict, decision.due_at)
         if decision.due_at is not None and decision.due_at not in timers:
             set_timer(draft, reference, decision.due_at)

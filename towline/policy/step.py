@@ -33,7 +33,8 @@ class Step:
     """Everything that one event leads to."""
 
     decisions: tuple[Envelope[Decision], ...]
-    commands: tuple[CommandEnvelope, ...]
+    #: The commands that follow from the event itself, not from its decisions.
+    further: tuple[CommandEnvelope, ...]
     #: Events for every partition.
     announcements: tuple[Envelope[PolicyPublished | SubscriptionsPublished | DigestBarred], ...]
     #: Events for the partitions of the targets.
@@ -41,6 +42,11 @@ class Step:
     changes: tuple[Change, ...]
     #: Whether the event told a change as a webhook should, or found one that no webhook had told.
     news: News | None = None
+
+    @property
+    def commands(self) -> tuple[CommandEnvelope, ...]:
+        """All commands: first those that carry out the decisions. Made when asked for, which replay does not."""
+        return (*(command for decision in self.decisions for command in plan(decision)), *self.further)
 
 
 def take(state: StateView, event: Envelope[Frozen]) -> Step:
@@ -51,8 +57,7 @@ def take(state: StateView, event: Envelope[Frozen]) -> Step:
     remember(draft, [decision.data for decision in judged])
     remember_brought(draft, judged)
     decisions = (*judged, *removals(draft, event, agenda))
-    commands: tuple[CommandEnvelope, ...] = (
-        *(command for decision in decisions for command in plan(decision)),
+    further: tuple[CommandEnvelope, ...] = (
         *inspections(draft, event, agenda),
         *polls(state, draft, event, agenda),
         *looks(event, agenda),
@@ -60,7 +65,7 @@ def take(state: StateView, event: Envelope[Frozen]) -> Step:
     )
     return Step(
         decisions,
-        commands,
+        further,
         (*announce(state, event), *announce_subscriptions(state, event), *announce_bar(event, agenda)),
         tuple(fact for decision in decisions for fact in carry(draft, event, decision)),
         draft.changes,

@@ -32,7 +32,7 @@ class ImageState:
         """Return what is known of the digest."""
         value = state.get(image_key(repository, digest))
         if value is None:
-            return cls()
+            return _NO_IMAGE
         return cls(
             value["first_seen_at"],
             value["media_type"],
@@ -79,12 +79,16 @@ class FactsState:
     def read(cls, state: StateView, repository: Repository, digest: str) -> "FactsState":
         """Return the facts that are known of the digest."""
         value = state.get(facts_key(repository, digest))
-        return cls() if value is None else cls(**{**value, "recent": tuple(value["recent"])})
+        return _NO_FACTS if value is None else cls(**{**value, "recent": tuple(value["recent"])})
 
     def write(self, draft: Draft, repository: Repository, digest: str) -> None:
         """Make these the digest's facts."""
         value = {name: getattr(self, name) for name in self.__slots__} | {"recent": list(self.recent)}
         draft.put(facts_key(repository, digest), value)
+
+
+_NO_IMAGE: Final = ImageState()
+_NO_FACTS: Final = FactsState()
 
 
 def override_name(vulnerability: str, component: str | None) -> str:

@@ -23,6 +23,10 @@ CLOCK_KEY: Final = "clock"
 Value = Mapping[str, Any]
 
 
+#: In place of a value, for a key that was not put; no state holds this very mapping.
+_UNTOUCHED: Final[Value] = {}
+
+
 class StateView(Protocol):
     """A state, to read only."""
 
@@ -45,14 +49,25 @@ class Draft:
     def __init__(self, state: StateView) -> None:
         self._state = state
         self._values: dict[str, Value | None] = {}
+        self._revision: RevisionState | None = None
 
     def get(self, key: str) -> Value | None:
         """Return the value under ``key``, or None."""
-        return self._values[key] if key in self._values else self._state.get(key)
+        value = self._values.get(key, _UNTOUCHED)
+        return self._state.get(key) if value is _UNTOUCHED else value
 
     def put(self, key: str, value: Value | None) -> None:
         """Set a value; None removes it."""
         self._values[key] = value
+        if key == REVISION_KEY:
+            self._revision = None
+
+    @property
+    def revision(self) -> "RevisionState":
+        """The revision in force, read once: every part of the fold asks for it."""
+        if self._revision is None:
+            self._revision = RevisionState.of(self.get(REVISION_KEY))
+        return self._revision
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -70,7 +85,11 @@ class RevisionState:
     @classmethod
     def read(cls, state: StateView) -> "RevisionState":
         """Return the revision in force; 0 before the first publication."""
-        value = state.get(REVISION_KEY)
+        return state.revision if isinstance(state, Draft) else cls.of(state.get(REVISION_KEY))
+
+    @classmethod
+    def of(cls, value: Value | None) -> "RevisionState":
+        """Return what the value under the key of the revision tells."""
         return cls() if value is None else cls(value["revision"], value["digest"])
 
 
