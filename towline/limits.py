@@ -361,3 +361,23 @@ slice_problem_count: Final = 100
 
 #: Secrets in records that are told one by one; the others are counted.
 told_secret_count: Final = 50
+# -- The read side ----------------------------------------------------------------------------------------------------
+
+#: How long one process waits for another that writes the same projection: a batch is written in a fraction of a second,
+#: and a slow disk takes some.
+projection_lock_seconds: Final = 30.0
+
+#: Partitions that a projection reads together: each is a connection to the broker, and its next batch in memory.
+projection_reader_count: Final = 4
+
+#: How often a gateway looks for what is new in the log, and how much longer than looking it pauses: a busy log takes a
+#: fifth of its time at most.
+projection_pause_seconds: Final = 1.0
+projection_pause_factor: Final = 4.0
+
+#: Records of one page of an answer, unless asked otherwise and at most. A page of the most is about 200 KiB.
+page_count: Final = 50
+page_max_count: Final = 500
+
+#: Places of one lineage. An image that went to more is asked for in parts: by the tags it went to.
+lineage_place_count: Final = 2_000

@@ -21,8 +21,8 @@ from schemas.outcomes import Arrived, Outcome
 from schemas.references import Reference
 from streams.audit.trail import Story, decision_of, is_deletion, read_story
 from streams.audit.wording import HINTED, REDUCED
-from streams.history import Recorded
-from streams.log import ReadableLog
+from streams.projection.records import Records
+from streams.projection.rows import Kept
 from towline.policy.arrival import arrival_of
 from towline.policy.decide import MISSED
 
@@ -61,13 +61,9 @@ class Explanation:
     policies: tuple[PolicyExplanation, ...]
 
 
-async def explain(log: ReadableLog, reference: Reference) -> Explanation | None:
-    """Return the explanation of a tag's present digest, or None when the log knows nothing of the tag.
-
-    Raises:
-        LogUnavailableError: the log cannot be reached.
-    """
-    story = await read_story(log, reference)
+def explain(records: Records, reference: Reference) -> Explanation | None:
+    """Return the explanation of a tag's present digest, or None when the log knows nothing of the tag."""
+    story = read_story(records, reference)
     # A transfer that failed, one that was superseded, and one that was asked for, brought nothing here.
     arrivals = [item for item in story.arrivals if arrival_of(item.envelope) or is_deletion(item)]
     if not arrivals:
@@ -81,7 +77,7 @@ async def explain(log: ReadableLog, reference: Reference) -> Explanation | None:
     return Explanation(str(reference), digest, came_by, tuple(_policy(item, story) for item in latest))
 
 
-def _rolled_back(story: Story, item: Recorded) -> str | None:
+def _rolled_back(story: Story, item: Kept) -> str | None:
     """Return by whom and why a rollback made the tag what it is; None when none did."""
     data = item.envelope.data
     if not isinstance(data, Outcome) or data.policy != ROLLBACK:
@@ -90,21 +86,21 @@ def _rolled_back(story: Story, item: Recorded) -> str | None:
     return f"{next(reasons, 'by a rollback')}; done at {item.envelope.time}"
 
 
-def _is_missed(item: Recorded) -> bool:
+def _is_missed(item: Kept) -> bool:
     return decision_of(item).reason.endswith(MISSED)
 
 
-def _settled(story: Story, deletion: Recorded) -> list[Recorded]:
+def _settled(story: Story, deletion: Kept) -> list[Kept]:
     """Return what became of the targets since the tag is gone, by policy the last."""
     later = [item for item in story.decisions if item.envelope.time >= deletion.envelope.time]
     latest = {decision_of(item).policy: item for item in later if decision_of(item).verdict in {"remove", "deny"}}
     return [latest[name] for name in sorted(latest, key=str)]
 
 
-def _latest(story: Story, told: set[str], digest: str | None) -> list[Recorded]:
+def _latest(story: Story, told: set[str], digest: str | None) -> list[Kept]:
     """Return the last verdict of each policy on the present digest: a later fact, or time, may change the first."""
     judged = sorted(
-        (item for item in story.decisions if decision_of(item).digest == digest), key=lambda item: item.record.offset
+        (item for item in story.decisions if decision_of(item).digest == digest), key=lambda item: item.position
     )
     first = next((n for n, item in enumerate(judged) if decision_of(item).event_id in told), len(judged))
     latest = {decision_of(item).policy: item for item in judged[first:]}
@@ -115,14 +111,14 @@ def _latest(story: Story, told: set[str], digest: str | None) -> list[Recorded]:
     return [latest[name] for name in sorted(latest, key=str)]
 
 
-def _told_since_change(arrivals: list[Recorded]) -> set[str]:
+def _told_since_change(arrivals: list[Kept]) -> set[str]:
     """Return the ids of the last events in a row that tell the present digest; before them it was another."""
     digest, _ = _arrival(arrivals[-1])
     same = takewhile(lambda item: _arrival(item)[0] == digest, reversed(arrivals))
     return {item.envelope.id for item in same}
 
 
-def _arrival(item: Recorded) -> tuple[str | None, str]:
+def _arrival(item: Kept) -> tuple[str | None, str]:
     match item.envelope.data:
         case ImagePushed() as data:
             return data.digest, f"pushed{f' by {data.actor}' if data.actor else ''} at {item.envelope.time}"
@@ -145,7 +141,7 @@ def _arrival(item: Recorded) -> tuple[str | None, str]:
             raise TypeError(f"{type_of(data)} brings no image")
 
 
-def _policy(item: Recorded, story: Story) -> PolicyExplanation:
+def _policy(item: Kept, story: Story) -> PolicyExplanation:
     decision = decision_of(item)
     outcome: str | None = None
     detail: str | None = None

@@ -1,30 +1,23 @@
 """``audit trail``: everything about one tag, from the push to the outcomes, in the order in which it happened."""
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
 
 from schemas.catalogue import type_of
 from schemas.commands import ResolveTag, TargetCommand
 from schemas.decisions import Decision
-from schemas.events import (
-    ImageDeleted,
-    ImageHinted,
-    ImageObserved,
-    ImagePushed,
-    PollFailed,
-    PromotionRequested,
-    TagRemoved,
-    TagsListed,
-    TransferProgressed,
-)
+from schemas.events import ImageDeleted, TagRemoved, TagsListed
 from schemas.facts import ImageInspected, ScanNoticed
-from schemas.outcomes import Outcome, Report
-from schemas.references import Frozen, Reference, Repository
-from schemas.rollbacks import RollbackApproved, RollbackRequested
-from streams.audit.wording import is_fact, told
-from streams.history import Recorded, recorded_of
-from streams.log import ReadableLog
-from streams.topics import COMMANDS, DECISIONS, EVENTS
+from schemas.references import Frozen, Reference
+from streams.audit.wording import FACT_TYPES, told
+from streams.projection.records import Records
+from streams.projection.rows import Kept
+from streams.topics import EVENTS
+
+#: Of the types of events that name a tag, those that say what it has or is to have.
+_OF_TAG: Final = ("image.pushed", "image.observed", "image.deleted", "promotion.requested")
+#: Of the types of events that name a target, those that are no outcome and say what it is to have.
+_OF_TARGET: Final = ("rollback.requested", "rollback.approved")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,75 +32,66 @@ class TrailEntry:
     #: The id of the record that led to it; None for a beginning.
     caused_by: str | None
     position: str
+    #: How often it is in its topic: a crash repeats what it did not know to be written.
+    copies: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
     """Everything that the topics hold about a tag, by kind, each record once."""
 
-    arrivals: list[Recorded]
+    arrivals: list[Kept]
     #: What was found out about the digests that it had.
-    facts: list[Recorded]
-    decisions: list[Recorded]
-    commands: list[Recorded]
-    outcomes: list[Recorded]
+    facts: list[Kept]
+    decisions: list[Kept]
+    commands: list[Kept]
+    outcomes: list[Kept]
     #: Hints at the tag, the commands to look at it, and the looks that could not be made.
-    hints: list[Recorded]
+    hints: list[Kept]
 
 
-async def read_story(log: ReadableLog, reference: Reference) -> Story:
+def read_story(records: Records, reference: Reference) -> Story:
     """Return the records about a tag: its events, their decisions, and the commands and outcomes that followed.
 
     What happened at the targets afterwards is not in it: that is the story of those tags.
-
-    Raises:
-        LogUnavailableError: the log cannot be reached.
     """
-    repository = reference.repository
-    events = _once([item async for item in recorded_of(log, EVENTS, [repository])])
-    arrivals = _without_absences([item for item in events if _is_about(item, reference)])
-    decisions = _once(
-        [
-            item
-            async for item in recorded_of(log, DECISIONS, [repository])
-            if isinstance(item.envelope.data, Decision) and item.envelope.data.source == reference
-        ]
-    )
+    arrivals = read_arrivals(records, reference)
+    decisions = records.decisions_on(reference)
     ids = {item.envelope.id for item in decisions}
-    targets = {decision.target.repository for decision in map(decision_of, decisions) if decision.target is not None}
-    commands = await _followed(log, COMMANDS, targets, ids)
-    outcomes = await _followed(log, EVENTS, targets, ids)
-    hints = await _hints(log, events, reference)
-    return Story(arrivals, _facts(events, arrivals, reference), decisions, commands, outcomes, hints)
+    commands, outcomes = records.commands_of(ids), records.reports_of(ids)
+    return Story(
+        arrivals, _facts(records, arrivals, reference), decisions, commands, outcomes, _hints(records, reference)
+    )
 
 
-async def _hints(log: ReadableLog, events: list[Recorded], reference: Reference) -> list[Recorded]:
+def read_arrivals(records: Records, reference: Reference) -> list[Kept]:
+    """Return what the log tells of what a tag has, in its order: arrivals and deletions, and what was asked for."""
+    pages = [
+        item
+        for item in records.told_of_repository(reference.repository, ("tags.listed",))
+        if _is_missing(cast("TagsListed", item.envelope.data), reference.tag)
+    ]
+    told_of = [*records.told_of_tag(reference, _OF_TAG), *pages, *records.told_of_target(reference, _OF_TARGET)]
+    return _without_absences(sorted(told_of, key=lambda item: item.position))
+
+
+def _hints(records: Records, reference: Reference) -> list[Kept]:
     """Return the hints at a tag, and what followed but for what the looks saw, which arrived or is gone."""
-    hints = [item for item in events if _is_hint(item.envelope.data, reference)]
+    hints = records.told_of_tag(reference, ("image.hinted",))
     if not hints:
         return []
-    given = [item async for item in recorded_of(log, COMMANDS, [reference.repository])]
-    looks = _once([item for item in given if _is_hint(item.envelope.data, reference)])
-    ids = {item.envelope.id for item in looks}
-    ends = (item for item in events if isinstance(item.envelope.data, PollFailed))
-    return [*hints, *looks, *(item for item in ends if cast("PollFailed", item.envelope.data).command_id in ids)]
+    looks = records.looks_at(reference)
+    return [*hints, *looks, *records.caused_by(EVENTS, [item.envelope.id for item in looks], ("poll.failed",))]
 
 
-def _is_hint(data: Frozen, reference: Reference) -> bool:
-    if not isinstance(data, ImageHinted | ResolveTag):
-        return False
-    return data.repository == reference.repository and data.tag == reference.tag
-
-
-def _facts(events: list[Recorded], arrivals: list[Recorded], reference: Reference) -> list[Recorded]:
+def _facts(records: Records, arrivals: list[Kept], reference: Reference) -> list[Kept]:
     """Return the facts about the digests that a tag had, about their platforms, and about the whole repository."""
-    repository = reference.repository
     members = ("digest", "reduced_digest")
     digests: set[str | None] = {getattr(item.envelope.data, member, None) for item in arrivals for member in members}
-    about = [item for item in events if is_fact(item) and getattr(item.envelope.data, "repository", None) == repository]
-    for item in about:
-        if isinstance(item.envelope.data, ImageInspected) and item.envelope.data.digest in digests:
+    for item in records.told_of_digests(reference.repository, ("image.inspected",), digests):
+        if isinstance(item.envelope.data, ImageInspected):
             digests |= {image.digest for image in item.envelope.data.images}
+    about = records.told_of_digests(reference.repository, FACT_TYPES, digests)
     return [item for item in about if _tells(item.envelope.data, reference.tag, digests)]
 
 
@@ -118,22 +102,19 @@ def _tells(fact: Frozen, tag: str, digests: set[str | None]) -> bool:
     return digest is None or digest in digests
 
 
-def decision_of(item: Recorded) -> Decision:
+def decision_of(item: Kept) -> Decision:
     """Return the decision in a record that holds one."""
     return cast("Decision", item.envelope.data)
 
 
-async def trail(log: ReadableLog, *references: Reference) -> list[TrailEntry]:
-    """Return the stories of tags as one list, causes before effects, each record once.
-
-    Raises:
-        LogUnavailableError: the log cannot be reached.
-    """
-    items: list[Recorded] = []
+def trail(records: Records, *references: Reference) -> list[TrailEntry]:
+    """Return the stories of tags as one list, causes before effects, each record once."""
+    items: dict[str, Kept] = {}
     for reference in references:
-        story = await read_story(log, reference)
-        items += [*story.arrivals, *story.facts, *story.decisions, *story.commands, *story.outcomes, *story.hints]
-    return _causes_first([_entry(item) for item in sorted(_once(items), key=_place)])
+        story = read_story(records, reference)
+        parts = (story.arrivals, story.facts, story.decisions, story.commands, story.outcomes, story.hints)
+        items |= {item.envelope.id: item for part in parts for item in part}
+    return _causes_first([entry_of(item) for item in sorted(items.values(), key=_place)])
 
 
 def _causes_first(entries: list[TrailEntry]) -> list[TrailEntry]:
@@ -150,22 +131,9 @@ def _causes_first(entries: list[TrailEntry]) -> list[TrailEntry]:
     return ordered
 
 
-async def _followed(log: ReadableLog, topic: str, targets: set[Repository], decision_ids: set[str]) -> list[Recorded]:
-    return _once(
-        [
-            item
-            async for item in recorded_of(log, topic, targets)
-            if isinstance(item.envelope.data, TargetCommand | Report)
-            and item.envelope.data.decision_id in decision_ids
-            # How far it came at some moment is nobody's question afterwards.
-            and not isinstance(item.envelope.data, TransferProgressed)
-        ]
-    )
-
-
-def _without_absences(arrivals: list[Recorded]) -> list[Recorded]:
+def _without_absences(arrivals: list[Kept]) -> list[Kept]:
     """Leave out listings that do not list a tag of which the log knew that it is not there, or had newer word."""
-    told: list[Recorded] = []
+    told: list[Kept] = []
     for item in arrivals:
         is_listing = isinstance(item.envelope.data, TagsListed)
         if is_listing and (not told or is_deletion(told[-1]) or told[-1].envelope.time >= item.envelope.time):
@@ -174,29 +142,9 @@ def _without_absences(arrivals: list[Recorded]) -> list[Recorded]:
     return told
 
 
-def is_deletion(item: Recorded) -> bool:
+def is_deletion(item: Kept) -> bool:
     """Tell whether a record about a tag says that it is gone."""
     return isinstance(item.envelope.data, ImageDeleted | TagsListed | TagRemoved)
-
-
-def _once(items: list[Recorded]) -> list[Recorded]:
-    # A crash repeats records; the first of an id is the one that counts.
-    first: dict[str, Recorded] = {}
-    for item in items:
-        first.setdefault(item.envelope.id, item)
-    return list(first.values())
-
-
-def _is_about(item: Recorded, reference: Reference) -> bool:
-    match item.envelope.data:
-        case ImagePushed() | ImageObserved() | ImageDeleted() | PromotionRequested() as data:
-            return data.repository == reference.repository and data.tag == reference.tag
-        case TagsListed() as data:
-            return data.repository == reference.repository and _is_missing(data, reference.tag)
-        case Outcome() | RollbackRequested() | RollbackApproved() as data:
-            return data.target == reference
-        case _:
-            return False
 
 
 def _is_missing(page: TagsListed, tag: str) -> bool:
@@ -204,7 +152,7 @@ def _is_missing(page: TagsListed, tag: str) -> bool:
     return is_in_range and tag not in page.tags
 
 
-def _place(item: Recorded) -> tuple[str, int, int]:
+def _place(item: Kept) -> tuple[str, int, int]:
     # Decisions and commands carry the time of the event that caused them.
     match item.envelope.data:
         case Decision():
@@ -213,10 +161,13 @@ def _place(item: Recorded) -> tuple[str, int, int]:
             rank = 2
         case _:
             rank = 0
-    return item.envelope.time, rank, item.record.offset
+    return item.envelope.time, rank, item.position.offset
 
 
-def _entry(item: Recorded) -> TrailEntry:
+def entry_of(item: Kept) -> TrailEntry:
+    """Return a record as one line of a trail."""
     envelope = item.envelope
     caused_by, text = told(envelope)
-    return TrailEntry(envelope.time, type_of(envelope.data), text, envelope.id, caused_by, item.position)
+    return TrailEntry(
+        envelope.time, type_of(envelope.data), text, envelope.id, caused_by, str(item.position), item.copies
+    )

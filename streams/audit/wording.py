@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sized
 from typing import Any, Final
 
-from schemas.catalogue import type_of
+from schemas.catalogue import TYPES, type_of
 from schemas.commands import CopyImage, PollCause, RemoveTag, ResolveTag
 from schemas.decisions import Decision
 from schemas.envelope import Envelope
@@ -38,7 +38,6 @@ from schemas.facts import (
 from schemas.outcomes import Arrived
 from schemas.references import Actor, Frozen
 from schemas.rollbacks import RollbackApproved, RollbackRequested
-from streams.history import Recorded
 
 #: Of what was seen, or missed, when a registry was asked about one tag.
 HINTED: Final = "looked at because of a hint"
@@ -48,11 +47,6 @@ REDUCED: Final = "the index of the wanted platforms only: what signs or describe
 
 Said = tuple[str | None, str]
 """The id of the record that led to it, or None, and the line."""
-
-
-def is_fact(item: Recorded) -> bool:
-    """Tell whether a record says what was found out about an image."""
-    return type(item.envelope.data) in _FACTS
 
 
 def told(envelope: Envelope[Frozen]) -> Said:
@@ -208,3 +202,6 @@ _FACTS: Final[Mapping[type[Frozen], Callable[[Envelope[Frozen], Any], Said]]] = 
         f"the approval of {data.approver} for {data.policy} was revoked{_by(data.actor)}: {data.comment}".rstrip(": "),
     ),
 }
+
+#: The types of what was found out about an image.
+FACT_TYPES: Final = frozenset(name for name, model in TYPES.items() if model in _FACTS)

@@ -9,8 +9,8 @@ from streams.audit.explain import Explanation, explain
 from streams.audit.trail import TrailEntry, trail
 from streams.cli.inputs import AsJson, SliceFile, reference
 from streams.cli.output import FINDING, print_json, print_table, run, say
+from streams.cli.projected import projected
 from streams.cli.sealing import key_command
-from streams.cli.source import reading
 from towline.policy.rules.find import describe_finding
 
 app = typer.Typer(help="What happened, and why.", no_args_is_help=True)
@@ -27,8 +27,8 @@ def trail_command(ref: Ref, slice_file: SliceFile = None, as_json: AsJson = Fals
 
 async def _trail(ref: str, slice_file: Path | None, as_json: bool) -> int:
     asked = reference(ref)
-    async with reading(slice_file) as log:
-        entries = await trail(log, asked)
+    async with projected(slice_file) as projection:
+        entries = await projection.ask(trail, asked)
     if as_json:
         print_json({"reference": str(asked), "trail": entries})
     elif entries:
@@ -50,8 +50,8 @@ def explain_command(ref: Ref, slice_file: SliceFile = None, as_json: AsJson = Fa
 
 async def _explain(ref: str, slice_file: Path | None, as_json: bool) -> int:
     asked = reference(ref)
-    async with reading(slice_file) as log:
-        explanation = await explain(log, asked)
+    async with projected(slice_file) as projection:
+        explanation = await projection.ask(explain, asked)
     if as_json:
         print_json(explanation or {"reference": str(asked), "digest": None, "policies": []})
     elif explanation is None:

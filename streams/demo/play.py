@@ -126,7 +126,7 @@ async def play(scene: Scene, tell: Callable[[str], None]) -> Report:
     report.mirrored.append(await _moved(scene, UNHEARD, PULLED))
     denied = await _explained(scene, NIGHTLY, verdict="deny")
     report.denied += [policy for policy in denied.policies if policy.verdict == "deny"]
-    report.trail = await trail(scene.log, STABLE, PROMOTED)
+    report.trail = await scene.projection.ask(trail, STABLE, PROMOTED)
     report.verification = await verify(scene.log, wait_seconds=_STEP_TIMEOUT_SECONDS)
     return report
 
@@ -151,7 +151,8 @@ async def _explained(
     try:
         async with asyncio.timeout(_STEP_TIMEOUT_SECONDS):
             while True:
-                explanation = await explain(scene.log, reference)
+                await scene.projection.catch_up()
+                explanation = await scene.projection.ask(explain, reference)
                 for policy in () if explanation is None else explanation.policies:
                     if explanation is not None and (
                         policy.verdict == verdict or (outcome and policy.outcome == outcome)

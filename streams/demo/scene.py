@@ -13,6 +13,7 @@ import orjson
 from streams.brokers.embedded import embedded_broker
 from streams.kafka_log import KafkaLog
 from streams.local_registry import LocalRegistry
+from streams.projection.projection import Projection
 from streams.provision import create_topics
 from streams.running import gateway_running
 from streams.serving import serving
@@ -37,6 +38,7 @@ class Scene:
 
     settings: Settings
     log: KafkaLog
+    projection: Projection
     registries: Registries
     workers: Workers
     #: Where the workers log.
@@ -69,6 +71,7 @@ async def scene() -> AsyncIterator[Scene]:
         gateway = await stack.enter_async_context(gateway_running(settings))
         hook["url"] = f"{gateway}/hooks/{HOOK}"
         log = await stack.enter_async_context(KafkaLog(settings.kafka))
+        projection = await stack.enter_async_context(Projection(log))
         worker_log = folder / "workers.log"
         group = await stack.enter_async_context(
             workers(
@@ -79,7 +82,7 @@ async def scene() -> AsyncIterator[Scene]:
             )
         )
         registries = await stack.enter_async_context(Registries(settings.registries, egress=settings.egress))
-        yield Scene(settings, log, registries, group, worker_log)
+        yield Scene(settings, log, projection, registries, group, worker_log)
 
 
 def _settings(folder: Path, bootstrap: str, urls: dict[str, str]) -> Settings:

@@ -8,6 +8,7 @@ from streams.audit.explain import Explanation, explain
 from streams.audit.trail import trail
 from tests.support.builders import at, completed, deleted, digest, envelope, outcome, policy, published, pushed
 from tests.support.facts import listed, observed, poll_completed
+from tests.support.projections import asked
 from tests.support.world import World
 from towline.policy.contents import EMPTY, contents_of
 from towline.policy.decide import MISSED
@@ -20,12 +21,12 @@ class System(World):
     """A log with its evaluator, whose copies and removals end as the test wants."""
 
     async def said(self, reference: Reference = DEV) -> Explanation:
-        found = await explain(self.log, reference)
+        found = await asked(self.log, explain, reference)
         assert found is not None
         return found
 
     async def lines(self, reference: Reference = DEV) -> list[tuple[str, str]]:
-        return [(entry.type, entry.text) for entry in await trail(self.log, reference)]
+        return [(entry.type, entry.text) for entry in await asked(self.log, trail, reference)]
 
     async def removal(self) -> Envelope[RemoveTag]:
         (found,) = [command for command in await self.commands() if isinstance(command.data, RemoveTag)]
@@ -96,7 +97,7 @@ async def test_a_listing_is_told_only_where_it_took_the_tag_away() -> None:
         deleted(str(DEV), time=at(66)),
         listed(dev, time=at(67), key="late"),
     )
-    entries = [entry for entry in await trail(system.log, DEV) if entry.type == "tags.listed"]
+    entries = [entry for entry in await asked(system.log, trail, DEV) if entry.type == "tags.listed"]
     assert [entry.time for entry in entries] == [at(64)]
 
 

@@ -24,6 +24,7 @@ from tests.support.builders import (
 )
 from tests.support.checkers import all_records
 from tests.support.facts import overridden, scanned, vulnerability
+from tests.support.projections import asked
 from tests.support.world import World
 
 DEV, QA = Reference.parse("first/dev/app:1-stable"), Reference.parse("first/qa/app:1-stable")
@@ -45,7 +46,7 @@ class System(World):
             await self.record(outcome(end(command.id, command.data), time=time))
 
     async def explain(self, reference: Reference) -> Explanation:
-        found = await explain(self.log, reference)
+        found = await asked(self.log, explain, reference)
         assert found is not None
         return found
 
@@ -76,7 +77,7 @@ async def test_a_target_with_some_platforms_of_the_index_is_explained_with_both_
     assert there.came_by.endswith(told)
     assert [policy.policy for policy in there.policies] == ["to-second"], "the chain goes on with what is there"
     assert [item.data.digest for item in (await system.copies()).values()] == [digest("one"), left]
-    (line,) = [entry.text for entry in await trail(system.log, QA) if entry.type == "transfer.completed"]
+    (line,) = [entry.text for entry in await asked(system.log, trail, QA) if entry.type == "transfer.completed"]
     assert line.startswith(f"{QA} -> {left} (")
     assert line.endswith(told)
     # The registry's own webhook tells the same digest, and moves nothing.
@@ -118,7 +119,7 @@ async def test_a_transfer_that_failed_is_told_with_its_cause() -> None:
     await system.carry_out(failing=True)
     (found,) = (await system.explain(DEV)).policies
     assert (found.outcome, found.outcome_detail) == ("failed", "source-gone: no such manifest")
-    assert await explain(system.log, QA) is None, "nothing arrived there"
+    assert await asked(system.log, explain, QA) is None, "nothing arrived there"
 
 
 async def test_what_the_log_does_not_know_and_what_was_deleted_is_said() -> None:
@@ -127,7 +128,7 @@ async def test_what_the_log_does_not_know_and_what_was_deleted_is_said() -> None
     found = await system.explain(DEV)
     assert (found.digest, found.policies) == (None, ())
     assert found.came_by.startswith("deleted at ")
-    assert await explain(system.log, Reference.parse("first/never:1")) is None
+    assert await asked(system.log, explain, Reference.parse("first/never:1")) is None
 
 
 async def test_a_digest_that_came_back_is_explained_by_how_it_was_judged_now_and_not_back_then() -> None:
@@ -156,7 +157,7 @@ async def test_the_trail_has_causes_before_effects_whatever_the_clocks_of_the_ho
     system = System()
     await system.record(POLICIES, pushed(str(DEV), "one", time=at(10)))
     await system.carry_out(time=at(5))
-    kinds = [entry.type for entry in await trail(system.log, DEV, QA)]
+    kinds = [entry.type for entry in await asked(system.log, trail, DEV, QA)]
     chain = ["decision.made", "image.copy"]
     assert kinds == ["image.pushed", *chain, "transfer.completed", *chain]
 
@@ -169,9 +170,9 @@ async def test_the_story_of_another_tag_of_the_repository_is_another_story() -> 
     await system.record(pushed(str(DEV), "one"))
     assert [policy.outcome for policy in (await system.explain(DEV)).policies] == ["pending"]
     assert [policy.outcome for policy in (await system.explain(other)).policies] == ["failed"]
-    kinds = [entry.type for entry in await trail(system.log, DEV)]
+    kinds = [entry.type for entry in await asked(system.log, trail, DEV)]
     assert kinds == ["image.pushed", "decision.made", "image.copy"]
-    assert all("2-stable" not in entry.text for entry in await trail(system.log, DEV))
+    assert all("2-stable" not in entry.text for entry in await asked(system.log, trail, DEV))
 
 
 async def test_each_policy_is_explained_with_the_outcome_of_its_own_transfer() -> None:
@@ -195,7 +196,7 @@ async def test_the_trail_of_several_tags_is_one_story_in_the_order_of_time() -> 
         pushed(str(DEV), "one", time=at(1)), pushed(str(other), "one", time=at(2)), deleted(str(DEV), time=at(3))
     )
     for references in ((DEV, other), (other, DEV)):
-        entries = await trail(system.log, *references)
+        entries = await asked(system.log, trail, *references)
         assert [entry.type for entry in entries if entry.caused_by is None] == [
             "image.pushed",
             "image.pushed",
@@ -220,7 +221,7 @@ async def test_the_trail_has_each_record_once_and_each_effect_after_its_cause() 
     for record in await all_records(system.log, COMMANDS):
         # A crash repeats a command.
         await system.log.append(Append(COMMANDS, record.key, record.value or b""))
-    entries = await trail(system.log, DEV, QA)
+    entries = await asked(system.log, trail, DEV, QA)
     kinds = [entry.type for entry in entries]
     assert kinds.count("image.copy") == 2
     assert kinds[:4] == ["image.pushed", "decision.made", "image.copy", "transfer.completed"]
@@ -270,7 +271,7 @@ async def test_the_trail_tells_the_facts_about_the_digest_and_who_told_them() ->
         scanned(str(DEV.repository), "another", vulnerability("CVE-2")),
         overridden(str(DEV.repository), "CVE-1", image="one"),
     )
-    entries = await trail(system.log, DEV)
+    entries = await asked(system.log, trail, DEV)
     facts = [entry for entry in entries if entry.type in {"scan.completed", "vulnerability.overridden"}]
     assert [entry.type for entry in facts] == ["scan.completed", "vulnerability.overridden"]
     assert "found 1 vulnerability in" in facts[0].text

@@ -15,6 +15,7 @@ from tests.support.builders import (
     record_events,
     skipped,
 )
+from tests.support.projections import asked
 from tests.unit.policy.playing import DEV, QA, Partition
 
 LATER_ID = content_id("test", "later")
@@ -50,6 +51,6 @@ async def test_explain_does_not_take_a_superseded_transfer_for_what_the_tag_has(
     log = MemoryLog(partitions=3)
     here = arrived(TAG, "here", hops=1)
     await record_events(log, here, superseded(), partitions=3)
-    found = await explain(log, Reference.parse(TAG))
+    found = await asked(log, explain, Reference.parse(TAG))
     assert found is not None
     assert found.digest == getattr(here.data, "digest", None)

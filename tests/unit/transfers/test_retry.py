@@ -19,6 +19,7 @@ from streams.transfers.retry import ask, plan_retry_of
 from tests.support.builders import at, completed, failed, policy, published, pushed, skipped
 from tests.support.checkers import all_records
 from tests.support.facts import scanned, vulnerability
+from tests.support.projections import asked
 from tests.support.world import World, in_place_of_kafka
 from towline import limits
 
@@ -80,10 +81,10 @@ def test_a_failed_transfer_is_made_again_as_it_was(world: World) -> None:
 def test_the_trail_leads_from_the_failure_to_the_retry(world: World) -> None:
     [(first, _)] = copies_to(world, TARGET)
     retry(first)
-    entries = asyncio.run(trail(world.log, Reference.parse("local/dev/app:1")))
-    [asked] = [entry for entry in entries if entry.type == "promotion.requested"]
-    assert asked.caused_by == first
-    assert "asks again for" in asked.text
+    entries = asyncio.run(asked(world.log, trail, Reference.parse("local/dev/app:1")))
+    [request] = [entry for entry in entries if entry.type == "promotion.requested"]
+    assert request.caused_by == first
+    assert "asks again for" in request.text
 
 
 def test_a_retry_of_a_retry_names_the_policy_that_began_it(world: World) -> None:
