@@ -93,13 +93,6 @@ def row_of(record: LogRecord, partitions: int) -> Row | None:
     envelope = _read(record, partitions)
     if envelope is None or isinstance(envelope.data, _PASSED_OVER):
         return None
-    # What is in every partition counts where it is put into order.
-    if (
-        record.topic == EVENTS
-        and home_partition(envelope, partitions) is None
-        and record.partition != PROPOSAL_PARTITION
-    ):
-        return None
     data, body = envelope.data, record.value or b""
     if isinstance(data, DeadLetter):
         # The bytes that somebody sent stay in the topic: they may be large, and may be anything.
