@@ -168,6 +168,13 @@ class AuditSettings(Part):
         return places_of(self.quarantine)
 
 
+class RollbackSettings(Part):
+    """What a rollback needs."""
+
+    #: How many people have to approve one, beside the one who proposes it.
+    approvals: Annotated[int, Field(ge=1, le=5)] = 1
+
+
 class GatewaySettings(Part):
     """Where the gateway listens."""
 
@@ -191,6 +198,7 @@ class Settings(Part):
     worker: WorkerSettings = WorkerSettings()
     audit: AuditSettings = AuditSettings()
     gateway: GatewaySettings = GatewaySettings()
+    rollback: RollbackSettings = RollbackSettings()
     #: Local state of the workers; can be deleted at any time, it is rebuilt from the log.
     data_dir: Path = Path(".towline")
     failpoints: str = ""

@@ -57,6 +57,11 @@ class Commands(LateGroup):
         "mirror": Late(
             "streams.cli.mirrors", "app", "Mirrors: ask a source now, see how they are and what webhooks missed."
         ),
+        "rollback": Late(
+            "streams.cli.rollback",
+            "app",
+            "Put back what tags had before something bad, with another person's approval.",
+        ),
         "transfers": Late(
             "streams.cli.transfers", "app", "What was to be copied or removed, how far that is, and how it ended."
         ),

@@ -7,6 +7,7 @@ import typer
 
 from streams.audit.explain import Explanation, explain
 from streams.audit.trail import TrailEntry, trail
+from streams.cli.audit_blast import blast_command
 from streams.cli.inputs import AsJson, SliceFile, reference
 from streams.cli.output import FINDING, print_json, print_table, run, say
 from streams.cli.projected import projected
@@ -15,6 +16,7 @@ from towline.policy.rules.find import describe_finding
 
 app = typer.Typer(help="What happened, and why.", no_args_is_help=True)
 app.command("key")(key_command)
+app.command("blast")(blast_command)
 
 Ref = Annotated[str, typer.Argument(metavar="REF", help="REGISTRY/REPOSITORY:TAG")]
 
