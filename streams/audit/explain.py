@@ -69,21 +69,25 @@ def explain(records: Records, reference: Reference) -> Explanation | None:
     if not arrivals:
         return None
     digest, came_by = _arrival(arrivals[-1])
-    came_by = _rolled_back(story, arrivals[-1]) or came_by
     told = _told_since_change(arrivals)
+    came_by = _rolled_back(story, told) or came_by
     latest = _settled(story, arrivals[-1]) if digest is None else _latest(story, told, digest)
     if any(decision_of(item).event_id == arrivals[-1].envelope.id and _is_missed(item) for item in story.decisions):
         came_by = f"{came_by}, {MISSED}"
     return Explanation(str(reference), digest, came_by, tuple(_policy(item, story) for item in latest))
 
 
-def _rolled_back(story: Story, item: Kept) -> str | None:
-    """Return by whom and why a rollback made the tag what it is; None when none did."""
-    data = item.envelope.data
-    if not isinstance(data, Outcome) or data.policy != ROLLBACK:
-        return None
-    reasons = (decision_of(one).reason for one in story.decisions if one.envelope.id == data.decision_id)
-    return f"{next(reasons, 'by a rollback')}; done at {item.envelope.time}"
+def _rolled_back(story: Story, told: set[str]) -> str | None:
+    """Return by whom and why a rollback made the tag what it is; None when none did.
+
+    A policy upstream may have found it there afterwards, which explains nothing.
+    """
+    for item in story.arrivals:
+        data = item.envelope.data
+        if item.envelope.id in told and isinstance(data, Outcome) and data.policy == ROLLBACK:
+            reasons = (decision_of(one).reason for one in story.decisions if one.envelope.id == data.decision_id)
+            return f"{next(reasons, 'by a rollback')}; done at {item.envelope.time}"
+    return None
 
 
 def _is_missed(item: Kept) -> bool:

@@ -10,6 +10,7 @@ from schemas.catalogue import decode
 from schemas.commands import CopyImage
 from schemas.envelope import Envelope
 from schemas.references import Frozen
+from streams.cli import source
 from streams.folding import fold
 from streams.memory_log import MemoryLog
 from streams.topics import COMMANDS, EVENTS
@@ -65,10 +66,12 @@ class World:
 
 
 def in_place_of_kafka(patch: pytest.MonkeyPatch, module: Any, log: MemoryLog) -> None:
-    """Let the commands of a module work on a log in memory."""
+    """Let the commands of a module work on a log in memory, and those that only read it."""
 
     @asynccontextmanager
     async def opened(_: object) -> AsyncIterator[MemoryLog]:
         yield log
 
-    patch.setattr(module, "KafkaLog", opened)
+    patch.setattr(source, "KafkaReadLog", opened)
+    if hasattr(module, "KafkaLog"):
+        patch.setattr(module, "KafkaLog", opened)

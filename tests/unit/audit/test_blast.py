@@ -1,0 +1,185 @@
+"""The blast radius: every copy of something bad over all hops, and whether it is there now."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from schemas.envelope import Envelope
+from schemas.references import Frozen, Reference
+from streams.audit.blast import Blast, Question, trace
+from streams.log import Append
+from tests.support.builders import at, deleted, digest, policy, proposed, pushed, reduced, ticked
+from tests.support.carrying import CarryingWorld
+from tests.support.facts import (
+    inspected,
+    overridden,
+    override_revoked,
+    platform_image,
+    requested,
+    scanned,
+    vulnerability,
+)
+from towline.errors import MisuseError
+
+DEV, QA, PROD, AWAY = "local/dev/app", "local/qa/app", "local/prod/app", "remote/app"
+POLICIES = (policy("to-qa", DEV, QA), policy("to-prod", QA, PROD), policy("away", PROD, AWAY))
+BAD = Question(digest=digest("bad"))
+
+
+def played(*events: Envelope[Frozen]) -> CarryingWorld:
+    world = CarryingWorld()
+    asyncio.run(world.happen(proposed(*POLICIES), *events))
+    return world
+
+
+def blast_of(world: CarryingWorld, question: Question) -> Blast:
+    return asyncio.run(trace(world.log, question)).blast
+
+
+def copies(world: CarryingWorld, question: Question = BAD) -> set[tuple[str, str, bool]]:
+    return {(str(one.target), one.policy, one.is_present) for one in blast_of(world, question).copies}
+
+
+def test_a_digest_is_followed_over_all_hops_those_farthest_downstream_first() -> None:
+    blast = blast_of(played(pushed(f"{DEV}:1", "bad"), pushed(f"{DEV}:2", "other")), BAD)
+    assert [(str(one.target), one.policy, one.revision, one.hops, one.is_present) for one in blast.copies] == [
+        (f"{AWAY}:1", "away", 1, 3, True),
+        (f"{PROD}:1", "to-prod", 1, 2, True),
+        (f"{QA}:1", "to-qa", 1, 1, True),
+    ]
+    assert [(str(one.reference), one.is_present) for one in blast.origins] == [(f"{DEV}:1", True)]
+
+
+def test_a_tag_that_has_something_else_by_now_is_told_as_such() -> None:
+    world = played(pushed(f"{DEV}:1", "bad"), pushed(f"{DEV}:1", "mended"), pushed(f"{DEV}:2", "bad"))
+    assert {(target, there) for target, _, there in copies(world)} == {
+        (f"{place}:{tag}", tag == "2") for place in (QA, PROD, AWAY) for tag in ("1", "2")
+    }
+
+
+def test_a_tag_that_was_deleted_does_not_have_it_any_more() -> None:
+    world = played(pushed(f"{DEV}:1", "bad"), deleted(f"{PROD}:1"))
+    assert (f"{PROD}:1", "to-prod", False) in copies(world)
+
+
+def test_what_a_person_promoted_is_a_copy_too() -> None:
+    world = played(pushed(f"{DEV}:1", "bad"), requested(f"{DEV}:1", "bad", f"{QA}:hot-fix"))
+    assert (f"{QA}:hot-fix", "(manual)", True) in copies(world)
+
+
+def test_a_registry_that_tells_of_our_own_copy_first_does_not_make_it_a_push() -> None:
+    world = CarryingWorld()
+
+    async def play() -> None:
+        await world.record(proposed(*POLICIES), pushed(f"{DEV}:1", "bad"), pushed(f"{QA}:1", "bad", actor="towline"))
+        await world.carry_out()
+
+    asyncio.run(play())
+    blast = blast_of(world, BAD)
+    assert {str(one.target) for one in blast.copies} >= {f"{QA}:1"}
+    assert {str(one.reference) for one in blast.origins} == {f"{DEV}:1"}
+
+
+def test_an_index_that_was_reduced_on_the_way_is_followed_under_its_new_digest() -> None:
+    world = CarryingWorld()
+
+    async def play() -> None:
+        await world.record(proposed(*POLICIES), pushed(f"{DEV}:1", "bad"))
+        await world.end(f"{QA}:1", reduced)
+        await world.carry_out()
+
+    asyncio.run(play())
+    found = {str(one.target): (one.digest, one.commanded_digest) for one in blast_of(world, BAD).copies}
+    less = digest(f"some of {digest('bad')}")
+    assert found[f"{QA}:1"] == (less, digest("bad"))
+    assert found[f"{PROD}:1"] == (less, less)
+
+
+def test_a_revision_has_moved_what_its_own_decisions_moved() -> None:
+    world = played(
+        pushed(f"{DEV}:1", "good"),
+        proposed(*POLICIES, policy("more", DEV, "local/more"), replaces=1),
+        pushed(f"{DEV}:2", "bad"),
+        requested(f"{DEV}:1", "good", f"{QA}:by-hand"),
+    )
+    second = {target for target, _, _ in copies(world, Question(revision=2))}
+    assert {target for target in second if target.endswith(":2")} == {
+        f"{place}:2" for place in (QA, PROD, AWAY, "local/more")
+    }
+    assert f"{QA}:by-hand" not in second, "a person's word is no revision's"
+    assert f"{QA}:1" not in second
+    assert copies(world, Question(revision=2, policy="more")) >= {("local/more:2", "more", True)}
+    assert copies(world, Question(policy="to-prod")) >= {(f"{PROD}:1", "to-prod", True), (f"{PROD}:2", "to-prod", True)}
+
+
+def with_scans(*facts: Envelope[Frozen]) -> CarryingWorld:
+    return played(pushed(f"{DEV}:1", "bad"), pushed(f"{DEV}:2", "other"), *facts)
+
+
+CVE = Question(vulnerability="cve-1")
+
+
+def test_a_vulnerability_is_in_what_the_last_scan_says() -> None:
+    found = scanned(DEV, "bad", vulnerability("CVE-1"), time=at(10))
+    assert {target for target, _, _ in copies(with_scans(found), CVE)} == {f"{QA}:1", f"{PROD}:1", f"{AWAY}:1"}
+    assert copies(with_scans(found, scanned(DEV, "bad", time=at(20))), CVE) == set()
+    assert copies(with_scans(scanned(DEV, "bad", time=at(20)), found), CVE) == set()
+    assert copies(with_scans(scanned(DEV, "bad", vulnerability("CVE-2"))), CVE) == set()
+
+
+def test_an_index_has_the_vulnerabilities_of_its_platforms() -> None:
+    index = inspected(DEV, "bad", platform_image("linux/amd64", "part"), platform_image("linux/arm64", "fine"))
+    for scan in (
+        scanned(DEV, "part", vulnerability("CVE-1")),
+        scanned(DEV, "bad", vulnerability("CVE-1"), platform="linux/amd64"),
+    ):
+        blast = blast_of(with_scans(index, scan), CVE)
+        assert set(blast.digests) == {digest("bad"), digest("part")}
+        assert {str(one.target) for one in blast.copies} == {f"{QA}:1", f"{PROD}:1", f"{AWAY}:1"}
+
+
+@pytest.mark.parametrize(
+    ("more", "is_overridden"),
+    [
+        (lambda: [overridden(PROD, "CVE-1")], True),
+        (lambda: [overridden(PROD, "CVE-1", image="bad")], True),
+        (lambda: [overridden(PROD, "CVE-1", component="xz")], True),
+        (lambda: [overridden(PROD, "CVE-1", component="zlib")], False),
+        (lambda: [overridden(PROD, "CVE-2")], False),
+        (lambda: [overridden(QA, "CVE-1", image="bad")], False),
+        (lambda: [overridden(PROD, "CVE-1", expires_at=at(100)), ticked(50)], True),
+        (lambda: [overridden(PROD, "CVE-1", expires_at=at(100)), ticked(100)], False),
+        (lambda: [overridden(PROD, "CVE-1"), override_revoked(PROD, "CVE-1", reason="it is")], False),
+    ],
+)
+def test_who_answers_for_a_vulnerability_where_is_told(
+    more: Callable[[], list[Envelope[Frozen]]], is_overridden: bool
+) -> None:
+    blast = blast_of(with_scans(scanned(DEV, "bad", vulnerability("CVE-1")), *more()), CVE)
+    answers = {str(one.target): one.overridden for one in blast.copies}
+    assert (answers[f"{PROD}:1"] is not None) == is_overridden
+    if is_overridden:
+        assert answers[f"{PROD}:1"] == "security answers for it: not reachable"
+
+
+def test_nothing_is_written_by_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = with_scans(scanned(DEV, "bad", vulnerability("CVE-1")))
+
+    async def refuse(_: Append) -> None:
+        raise AssertionError("something was written")
+
+    monkeypatch.setattr(world.log, "before_append", refuse)
+    for question in (BAD, CVE, Question(revision=1)):
+        assert blast_of(world, question).copies
+
+
+def test_a_question_is_about_one_thing() -> None:
+    for wrong in ({}, {"digest": digest("a"), "vulnerability": "CVE-1"}, {"digest": digest("a"), "revision": 1}):
+        with pytest.raises(MisuseError, match="say what is bad"):
+            Question(**wrong)
+
+
+def test_a_tag_of_which_the_log_knows_nothing_has_no_past() -> None:
+    assert blast_of(played(), BAD).copies == ()
+    assert Reference.parse(f"{QA}:1") not in asyncio.run(trace(played().log, BAD)).pasts

@@ -1,0 +1,361 @@
+"""``towline rollback``: planned from the log, proposed by one person, approved by another, carried out once."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from schemas.commands import CopyImage, RemoveTag
+from schemas.envelope import Envelope
+from schemas.references import Frozen, Reference
+from streams.audit.explain import explain
+from streams.audit.trail import trail
+from streams.cli import app, rollback
+from streams.log import Append
+from streams.topics import EVENTS
+from tests.support.builders import digest, policy, proposed, pushed
+from tests.support.carrying import CarryingWorld
+from tests.support.checkers import all_records, check_all
+from tests.support.facts import overridden, requested, scanned, vulnerability
+from tests.support.world import in_place_of_kafka
+from towline.errors import LogUnavailableError
+
+DEV, QA, PROD = "local/dev/app", "local/qa/app", "local/prod/app"
+POLICIES = (policy("to-qa", DEV, QA), policy("to-prod", QA, PROD, platforms=("linux/amd64",)))
+
+
+class Room:
+    """A world, and people who type commands."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.world = CarryingWorld()
+        self.file = str(folder / "plan.json")
+        self._patch = monkeypatch
+        in_place_of_kafka(monkeypatch, rollback, self.world.log)
+        self.happen(proposed(*POLICIES))
+
+    def happen(self, *events: Envelope[Frozen]) -> None:
+        asyncio.run(self.world.happen(*events))
+
+    def type(self, *arguments: str, by: str = "alice", code: int = 0) -> str:
+        self._patch.setenv("LOGNAME", by)
+        result = CliRunner().invoke(app, ["rollback", *arguments])
+        assert result.exit_code == code, result.output
+        return str(result.output)
+
+    def json(self, *arguments: str, code: int = 0) -> Any:
+        return json.loads(self.type(*arguments, "--json", code=code).splitlines()[-1])
+
+    def plan(self, *arguments: str, code: int = 0) -> dict[str, tuple[str, str | None]]:
+        """What each tag has and gets, in the plan's order."""
+        drawn = self.json("plan", *arguments, "--out", self.file, code=code)
+        steps = drawn["plan"]["steps"] if drawn["plan"] else []
+        return {step["target"]: (step["expected_digest"], step["digest"]) for step in steps}
+
+    def propose(self, by: str = "alice") -> str:
+        self.type("propose", self.file, "--reason", "it loses orders", by=by)
+        asyncio.run(self.world.carry_out())
+        plan_id: str = json.loads(Path(self.file).read_text())["plan_id"]
+        return plan_id
+
+    def approve(self, plan_id: str, by: str = "bob", code: int = 0) -> str:
+        out = self.type("approve", plan_id, by=by, code=code)
+        asyncio.run(self.world.carry_out())
+        return out
+
+    def states(self, plan_id: str, code: int = 0) -> dict[str, str]:
+        return {step["target"]: step["state"] for step in self.json("show", plan_id, code=code)["steps"]}
+
+    def events(self) -> list[Any]:
+        return [json.loads(item.value or b"") for item in asyncio.run(all_records(self.world.log, EVENTS))]
+
+
+@pytest.fixture
+def room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Room:
+    made = Room(monkeypatch, tmp_path)
+    made.happen(pushed(f"{DEV}:1", "good"), pushed(f"{DEV}:1", "bad"), pushed(f"{DEV}:2", "bad"))
+    return made
+
+
+BAD = digest("bad")
+
+
+def test_each_tag_gets_what_it_had_or_goes_those_farthest_downstream_first(room: Room) -> None:
+    planned = room.plan(BAD)
+    assert planned == {
+        f"{PROD}:1": (BAD, digest("good")),
+        f"{PROD}:2": (BAD, None),
+        f"{QA}:1": (BAD, digest("good")),
+        f"{QA}:2": (BAD, None),
+    }
+    assert next(iter(planned)).startswith(PROD)
+
+
+def test_what_was_pushed_by_somebody_is_left_out_with_the_reason(room: Room) -> None:
+    out = room.type("plan", BAD)
+    assert f"left out: {DEV}:1 ({BAD}): somebody pushed it there, not Towline" in out
+
+
+def test_planning_writes_nothing_and_gives_the_same_plan_each_time(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(_: Append) -> None:
+        raise AssertionError("something was written")
+
+    monkeypatch.setattr(room.world.log, "before_append", refuse)
+    assert room.json("plan", BAD) == room.json("plan", BAD)
+
+
+def test_what_is_bad_itself_is_not_brought_back(room: Room) -> None:
+    room.happen(scanned(DEV, "bad", vulnerability("CVE-1")), scanned(DEV, "worse", vulnerability("CVE-1")))
+    room.happen(pushed(f"{DEV}:1", "worse"))
+    assert room.plan("CVE-1")[f"{QA}:1"] == (digest("worse"), digest("good"))
+    assert room.plan(digest("worse"))[f"{QA}:1"] == (digest("worse"), BAD)
+
+
+def test_what_an_earlier_rollback_took_away_is_not_brought_back(room: Room) -> None:
+    room.happen(pushed(f"{DEV}:1", "worse"))
+    room.plan(digest("worse"))
+    room.approve(room.propose())
+    assert room.world.tags[f"{QA}:1"] == BAD
+    assert room.plan(BAD)[f"{QA}:1"] == (BAD, digest("good"))
+
+
+def test_what_somebody_answers_for_is_left_out(room: Room) -> None:
+    room.happen(scanned(DEV, "bad", vulnerability("CVE-1")), overridden(PROD, "CVE-1"))
+    assert set(room.plan("CVE-1")) == {f"{QA}:1", f"{QA}:2"}
+    assert "security answers for it: not reachable" in room.type("plan", "CVE-1")
+
+
+def test_the_registry_is_believed_when_it_had_something_that_the_log_missed(room: Room) -> None:
+    room.world.tags[f"{QA}:1"] = digest("unheard")
+    room.happen(pushed(f"{DEV}:1", "worse"))
+    assert room.plan(digest("worse"))[f"{QA}:1"] == (digest("worse"), digest("unheard"))
+
+
+def test_when_nothing_is_known_of_before_nothing_is_planned(room: Room) -> None:
+    room.world.tags[f"{QA}:7"] = digest("new")
+    room.happen(pushed(f"{DEV}:7", "new"))
+    out = room.type("plan", digest("new"))
+    assert f"left out: {QA}:7" in out
+    assert "the log does not know what the tag had before" in out
+
+
+def test_nothing_to_roll_back_is_a_finding(room: Room) -> None:
+    assert "nothing is to be rolled back" in room.type("plan", digest("unknown"), code=1)
+
+
+def test_a_plan_is_carried_out_by_the_approval_of_another(room: Room) -> None:
+    room.plan(BAD)
+    plan_id = room.propose()
+    assert set(room.states(plan_id).values()) == {"waiting"}
+    assert room.world.tags[f"{PROD}:1"] == BAD
+    room.approve(plan_id[:12])
+    tags = room.world.tags
+    assert (tags[f"{QA}:1"], tags[f"{PROD}:1"]) == (digest("good"), digest("good"))
+    assert f"{QA}:2" not in tags
+    assert f"{PROD}:2" not in tags
+    assert set(room.states(plan_id).values()) <= {"completed", "left", "skipped"}
+    asyncio.run(check_all(room.world.log))
+
+
+def test_who_proposed_is_refused_and_nothing_is_written(room: Room) -> None:
+    room.plan(BAD)
+    plan_id = room.propose()
+    before = room.events()
+    assert "somebody else has to approve it" in room.approve(plan_id, by="alice", code=2)
+    assert room.events() == before
+
+
+def test_as_many_must_approve_as_the_settings_say(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOWLINE_ROLLBACK_APPROVALS", "2")
+    room.plan(BAD)
+    plan_id = room.propose()
+    room.approve(plan_id)
+    assert "bob approved all of it before" in room.approve(plan_id)
+    assert set(room.states(plan_id).values()) == {"waiting"}
+    room.approve(plan_id, by="carol")
+    assert room.world.tags[f"{PROD}:1"] == digest("good")
+
+
+def test_proposing_and_approving_twice_is_once(room: Room) -> None:
+    room.plan(BAD)
+    assert room.propose() == room.propose(by="dora")
+    plan_id = room.propose()
+    room.approve(plan_id)
+    commands = asyncio.run(room.world.commands())
+    assert "nothing of plan" in room.approve(plan_id, by="carol", code=2)
+    assert asyncio.run(room.world.commands()) == commands
+    moved = [item.data for item in commands if isinstance(item.data, CopyImage | RemoveTag)]
+    back = [str(item.target) for item in moved if item.policy == "(rollback)"]
+    assert len(back) == len(set(back))
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_a_proposal_or_approval_that_breaks_off_is_completed_by_the_same_command(room: Room, at: int) -> None:
+    room.plan(BAD)
+
+    def break_off() -> None:
+        count = 0
+
+        async def lose(_: Append) -> None:
+            nonlocal count
+            count += 1
+            if count > at:
+                raise LogUnavailableError("the broker went away")
+
+        room.world.log.before_append = lose
+
+    break_off()
+    room.type("propose", room.file, "--reason", "it loses orders", code=3)
+    room.world.log.before_append = None
+    if at:
+        plan_id = json.loads(Path(room.file).read_text())["plan_id"]
+        assert f"only {at} of the 4 steps" in room.approve(plan_id, code=2)
+    plan_id = room.propose()
+    break_off()
+    room.type("approve", plan_id, by="bob", code=3)
+    room.world.log.before_append = None
+    asyncio.run(room.world.carry_out())
+    if at < 4:
+        room.approve(plan_id)
+    assert room.world.tags[f"{PROD}:1"] == digest("good")
+    approved = [event["id"] for event in room.events() if event["type"] == "rollback.approved"]
+    assert len(approved) == len(set(approved)) == 4
+
+
+def test_a_tag_that_moved_since_is_denied_and_the_others_are_rolled_back(room: Room) -> None:
+    room.plan(BAD)
+    plan_id = room.propose()
+    room.happen(pushed(f"{PROD}:1", "hot-fix"))
+    room.approve(plan_id)
+    states = room.states(plan_id, code=1)
+    assert states[f"{PROD}:1"] == "denied"
+    assert states[f"{QA}:2"] == "completed"
+    assert room.world.tags[f"{PROD}:1"] in {digest("hot-fix"), digest("good")}
+    assert "make another plan" in room.type("show", plan_id, code=1)
+
+
+def test_a_digest_that_the_registry_has_collected_fails_in_the_trail_and_the_tag_keeps_what_it_has(room: Room) -> None:
+    room.plan(BAD)
+    room.world.gone.add(digest("good"))
+    plan_id = room.propose()
+    room.approve(plan_id)
+    states = room.states(plan_id, code=1)
+    assert states[f"{QA}:1"] == states[f"{PROD}:1"] == "failed"
+    assert room.world.tags[f"{PROD}:1"] == BAD
+    assert "source-gone" in room.type("show", plan_id, code=1)
+
+
+def test_what_failed_can_be_proposed_and_approved_once_more(room: Room) -> None:
+    room.plan(BAD)
+    room.world.gone.add(digest("good"))
+    room.approve(room.propose())
+    room.world.gone.clear()
+    room.plan(BAD)
+    plan_id = room.propose()
+    room.approve(plan_id)
+    assert room.world.tags[f"{PROD}:1"] == digest("good")
+    assert set(room.states(plan_id).values()) <= {"completed", "left", "skipped"}
+
+
+def test_the_bad_image_is_not_promoted_again_and_what_is_new_is(room: Room) -> None:
+    room.plan(BAD)
+    room.approve(room.propose())
+    room.happen(pushed(f"{DEV}:1", "bad", key="again"), pushed(f"{DEV}:3", "bad"), proposed(*POLICIES, replaces=1))
+    assert room.world.tags[f"{QA}:1"] == digest("good")
+    assert f"{QA}:3" not in room.world.tags
+    room.happen(pushed(f"{DEV}:1", "mended"))
+    assert room.world.tags[f"{PROD}:1"] == digest("mended")
+    asyncio.run(check_all(room.world.log))
+
+
+def test_that_a_bad_image_is_there_again_is_told(room: Room) -> None:
+    room.plan(BAD)
+    plan_id = room.propose()
+    room.approve(plan_id)
+    room.happen(requested(f"{DEV}:1", "bad", f"{QA}:1"))
+    assert room.world.tags[f"{QA}:1"] == BAD
+    assert "a tag has the bad image again: make another plan" in room.type("show", plan_id, code=1)
+
+
+def test_the_same_plan_may_be_needed_twice(room: Room) -> None:
+    room.plan(BAD)
+    room.approve(room.propose())
+    room.happen(requested(f"{DEV}:1", "bad", f"{PROD}:1"))
+    assert room.plan(BAD)[f"{PROD}:1"] == (BAD, digest("good"))
+    room.approve(room.propose())
+    assert room.world.tags[f"{PROD}:1"] == digest("good")
+
+
+def test_the_platforms_that_were_brought_are_those_that_are_looked_for(room: Room) -> None:
+    room.plan(BAD)
+    room.approve(room.propose())
+    commands = [item.data for item in asyncio.run(room.world.commands())]
+    back = [item for item in commands if isinstance(item, CopyImage) and item.policy == "(rollback)"]
+    assert {str(item.target): item.options.platforms for item in back} == {
+        f"{PROD}:1": ("linux/amd64",),
+        f"{QA}:1": (),
+    }
+
+
+def test_what_a_revision_moved_is_rolled_back_and_a_later_revision_may_bring_it(room: Room) -> None:
+    more = policy("more", DEV, PROD, tag="more-%n", initial_evaluation=False)
+    room.happen(proposed(*POLICIES, more, replaces=1), pushed(f"{DEV}:5", "fine"))
+    assert set(room.plan("--revision", "2", "--policy", "more")) == {f"{PROD}:more-5"}
+    room.approve(room.propose())
+    assert f"{PROD}:more-5" not in room.world.tags
+    room.happen(pushed(f"{DEV}:6", "fine"))
+    assert f"{PROD}:more-6" not in room.world.tags
+    room.happen(proposed(*POLICIES, more, replaces=2))
+    room.happen(pushed(f"{DEV}:7", "fine"))
+    assert room.world.tags[f"{PROD}:more-7"] == digest("fine")
+
+
+def test_a_file_that_was_changed_is_no_plan(room: Room) -> None:
+    room.plan(BAD)
+    kept = json.loads(Path(room.file).read_text())
+    kept["plan"]["steps"].pop()
+    Path(room.file).write_text(json.dumps(kept))
+    assert "was changed" in room.type("propose", room.file, "--reason", "x", code=2)
+    Path(room.file).write_text("{}")
+    assert "is no plan" in room.type("propose", room.file, "--reason", "x", code=2)
+
+
+@pytest.mark.parametrize("wrong", [[], ["sha256:12"], ["CVE-1", "--revision", "1"], ["not a name"]])
+def test_what_is_asked_about_has_to_be_said(room: Room, wrong: list[str]) -> None:
+    assert "error:" in room.type("plan", *wrong, code=2)
+
+
+def test_a_reason_and_a_plan_that_exists_are_needed(room: Room) -> None:
+    room.plan(BAD)
+    assert "needs a reason" in room.type("propose", room.file, "--reason", " ", code=2)
+    assert "no plan was proposed" in room.type("approve", "abc", code=2)
+    assert "no rollback was proposed" in room.type("list")
+
+
+def test_plans_are_listed_with_how_far_they_are(room: Room) -> None:
+    room.plan(BAD)
+    plan_id = room.propose()
+    assert "4 waiting" in room.type("list")
+    assert room.json("list") == {
+        "rollbacks": [{"plan_id": plan_id, "cause": BAD, "states": {"waiting": 4}, "count": 4}]
+    }
+
+
+def test_explain_and_the_trail_of_the_tag_say_who_rolled_it_back_and_why(room: Room) -> None:
+    room.plan(BAD)
+    room.approve(room.propose())
+    target = Reference.parse(f"{PROD}:1")
+    found = asyncio.run(explain(room.world.log, target))
+    assert found is not None
+    assert found.digest == digest("good")
+    assert "alice asked for it because of" in found.came_by
+    assert "it loses orders" in found.came_by
+    assert "bob approved" in found.came_by
+    told = [entry.type for entry in asyncio.run(trail(room.world.log, target))]
+    assert [type_ for type_ in told if type_.startswith("rollback.")] == ["rollback.requested", "rollback.approved"]
+    gone = asyncio.run(explain(room.world.log, Reference.parse(f"{PROD}:2")))
+    assert gone is not None
+    assert (gone.digest, "bob approved" in gone.came_by) == (None, True)
