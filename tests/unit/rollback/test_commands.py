@@ -20,6 +20,7 @@ from tests.support.builders import digest, policy, proposed, pushed
 from tests.support.carrying import CarryingWorld
 from tests.support.checkers import all_records, check_all
 from tests.support.facts import overridden, requested, scanned, vulnerability
+from tests.support.projections import asked
 from tests.support.world import in_place_of_kafka
 from towline.errors import LogUnavailableError
 
@@ -348,14 +349,14 @@ def test_explain_and_the_trail_of_the_tag_say_who_rolled_it_back_and_why(room: R
     room.plan(BAD)
     room.approve(room.propose())
     target = Reference.parse(f"{PROD}:1")
-    found = asyncio.run(explain(room.world.log, target))
+    found = asyncio.run(asked(room.world.log, explain, target))
     assert found is not None
     assert found.digest == digest("good")
     assert "alice asked for it because of" in found.came_by
     assert "it loses orders" in found.came_by
     assert "bob approved" in found.came_by
-    told = [entry.type for entry in asyncio.run(trail(room.world.log, target))]
+    told = [entry.type for entry in asyncio.run(asked(room.world.log, trail, target))]
     assert [type_ for type_ in told if type_.startswith("rollback.")] == ["rollback.requested", "rollback.approved"]
-    gone = asyncio.run(explain(room.world.log, Reference.parse(f"{PROD}:2")))
+    gone = asyncio.run(asked(room.world.log, explain, Reference.parse(f"{PROD}:2")))
     assert gone is not None
     assert (gone.digest, "bob approved" in gone.came_by) == (None, True)
