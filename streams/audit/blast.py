@@ -8,7 +8,7 @@ from schemas.decisions import MANUAL, ROLLBACK, Decision
 from schemas.events import ImageObserved, ImagePushed
 from schemas.outcomes import Arrived
 from schemas.policies import CopyOptions
-from schemas.references import Reference
+from schemas.references import Frozen, Reference
 from streams.audit.affected import Findings, read_findings
 from streams.audit.tag_history import Stay, read_histories
 from streams.history import Recorded, recorded, recorded_of
@@ -55,8 +55,7 @@ class Question:
         return self.revision in {None, decision.revision} and self.policy in {None, decision.policy}
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(Frozen):
     """A target tag that got something bad."""
 
     target: Reference
@@ -80,8 +79,7 @@ class Copy:
     overridden: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Frozen):
     """A tag to which something bad was pushed, by somebody else than Towline."""
 
     reference: Reference
@@ -236,5 +234,7 @@ def _origins(reference: Reference, past: Past) -> Iterable[Origin]:
     found: dict[str, Origin] = {}
     for stay in past.stays:
         if stay.mover is None and stay.digest is not None and past.is_bad(stay):
-            found[stay.digest] = Origin(reference, stay.digest, stay.since, stay is past.stays[-1])
+            found[stay.digest] = Origin(
+                reference=reference, digest=stay.digest, since=stay.since, is_present=stay is past.stays[-1]
+            )
     return found.values()

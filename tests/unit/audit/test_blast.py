@@ -1,13 +1,16 @@
 """The blast radius: every copy of something bad over all hops, and whether it is there now."""
 
 import asyncio
+import json
 from collections.abc import Callable
 
 import pytest
+from typer.testing import CliRunner
 
 from schemas.envelope import Envelope
 from schemas.references import Frozen, Reference
 from streams.audit.blast import Blast, Question, trace
+from streams.cli import app, audit_blast
 from streams.log import Append
 from tests.support.builders import at, deleted, digest, policy, proposed, pushed, reduced, ticked
 from tests.support.carrying import CarryingWorld
@@ -20,6 +23,7 @@ from tests.support.facts import (
     scanned,
     vulnerability,
 )
+from tests.support.world import in_place_of_kafka
 from towline.errors import MisuseError
 
 DEV, QA, PROD, AWAY = "local/dev/app", "local/qa/app", "local/prod/app", "remote/app"
@@ -172,6 +176,31 @@ def test_nothing_is_written_by_asking(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(world.log, "before_append", refuse)
     for question in (BAD, CVE, Question(revision=1)):
         assert blast_of(world, question).copies
+
+
+def test_the_command_prints_every_copy_and_ends_with_a_finding_when_there_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = played(pushed(f"{DEV}:1", "bad"))
+    in_place_of_kafka(monkeypatch, audit_blast, world.log)
+
+    def typed(*arguments: str, code: int = 0) -> str:
+        result = CliRunner().invoke(app, ["audit", "blast", *arguments])
+        assert result.exit_code == code, result.output
+        return str(result.output)
+
+    told = json.loads(typed(digest("bad"), "--json"))
+    assert [(one["target"], one["source"], one["is_present"]) for one in told["copies"]] == [
+        (f"{AWAY}:1", f"{PROD}:1", True),
+        (f"{PROD}:1", f"{QA}:1", True),
+        (f"{QA}:1", f"{DEV}:1", True),
+    ]
+    assert [one["reference"] for one in told["pushed"]] == [f"{DEV}:1"]
+    out = typed(digest("bad"))
+    assert "3 copies, 3 of them there now" in out
+    assert f"pushed to {DEV}:1" in out
+    assert "the log knows no copy" in typed(digest("other"), code=1)
+    assert "neither a whole digest nor" in typed("bad", code=2)
 
 
 def test_a_question_is_about_one_thing() -> None:
