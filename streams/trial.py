@@ -17,19 +17,19 @@ from pydantic import ValidationError
 
 from schemas.canonical import content_id
 from schemas.catalogue import EVENT_TYPES, UnreadableRecordError, decode, problems_in, type_of
-from schemas.commands import CopyImage, RemoveTag
 from schemas.decisions import Decision
 from schemas.envelope import Envelope
-from schemas.events import ClockTicked, PolicyPublished, PollCompleted, TagRemoved, TransferCompleted
+from schemas.events import ClockTicked, PolicyPublished, PollCompleted
 from schemas.instants import format_instant
 from schemas.outcomes import Report
 from schemas.policies import PolicySet
-from schemas.references import Frozen, Reference
+from schemas.references import Frozen
+from streams.consequences import consequences
 from towline import limits
 from towline.errors import MisuseError
 from towline.policy.rules.spans import parse_moment
 from towline.policy.state.repositories import contents
-from towline.policy.step import MemoryState, Step
+from towline.policy.step import MemoryState
 
 SOURCE: Final = "towline/try"
 _BEGINNING: Final = "1970-01-01T00:00:00.000000Z"
@@ -178,7 +178,7 @@ def judge(policies: PolicySet, events: Iterable[Given], *, follow: bool) -> list
             step = state.step(_added_up(state, todo.popleft()))
             made += [Made(item.line, decision.data) for decision in step.decisions]
             todo += step.announcements
-            todo += _following(step) if follow else ()
+            todo += consequences(step, SOURCE) if follow else ()
     return made
 
 
@@ -195,28 +195,6 @@ def _added_up(state: MemoryState, event: Envelope[Frozen]) -> Envelope[Frozen]:
     if data.repository is None or data.contents is not None:
         return event
     return replace(event, data=data.model_copy(update={"contents": contents(state, data.repository)}))
-
-
-def _following(step: Step) -> Iterator[Envelope[Frozen]]:
-    """Yield what happens when all goes well: facts are told before the image arrives, as the evaluator does."""
-    yield from step.carried
-    for command in step.commands:
-        if isinstance(copy := command.data, CopyImage):
-            data = TransferCompleted(
-                **copy.outcome_members(command.id),
-                bytes_copied=0,
-                blobs_copied=0,
-                blobs_mounted=0,
-                blobs_skipped=0,
-            )
-            yield _outcome(command, copy.target, data)
-        if isinstance(removal := command.data, RemoveTag):
-            gone = TagRemoved(**removal.outcome_members(command.id), previous_digest=removal.digest)
-            yield _outcome(command, removal.target, gone)
-
-
-def _outcome(command: Envelope[Any], target: Reference, data: Frozen) -> Envelope[Frozen]:
-    return Envelope(content_id(command.id, "outcome"), SOURCE, str(target), command.time, data)
 
 
 def differences(made: Iterable[Made], expected: Iterable[Mapping[str, Any]]) -> Iterator[Difference]:

@@ -7,6 +7,7 @@ import typer
 
 from streams.cli.inputs import AsJson, SliceFile
 from streams.cli.output import FINDING, print_json, progress_bar, run, say
+from streams.cli.replay_what_if import what_if_command
 from streams.cli.slices import export_command
 from streams.cli.source import quarantined, reading
 from streams.replay.verify import Difference, Verification, verify
@@ -14,6 +15,7 @@ from towline.settings import load_settings
 
 app = typer.Typer(help="Fold the log anew. Reads only.", no_args_is_help=True)
 app.command("export")(export_command)
+app.command("what-if")(what_if_command)
 
 
 @app.command("verify")

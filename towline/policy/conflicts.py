@@ -15,6 +15,7 @@ from towline.policy.state.values import Draft
 _ACTS: Final = frozenset({"promote", "mirror"})
 #: Of a digest, enough for people to tell two apart.
 _SHOWN_LENGTH: Final = len("sha256:") + 12
+_CONTESTED: Final = "is wanted for different digests"
 
 #: What is wanted for a target tag: by who wants it, the digest.
 _Claims = dict[str, str]
@@ -34,6 +35,11 @@ def settle(draft: Draft, judged: list[tuple[Match, Decision]]) -> list[Decision]
     for target, digests in contested.items():
         wanted[target] |= _claim(draft, target, digests, judged[0][1].revision)
     return [_settled(decision, wanted) for _, decision in judged]
+
+
+def is_conflict(decision: Decision) -> bool:
+    """Tell whether a decision was denied because another digest is wanted for its target tag."""
+    return decision.verdict == "deny" and decision.reason.startswith(f"{decision.target} {_CONTESTED}")
 
 
 def _acts(decision: Decision) -> bool:
@@ -56,5 +62,5 @@ def _settled(decision: Decision, wanted: Mapping[Reference, _Claims]) -> Decisio
     if len(set(claims.values())) == 1:
         return decision
     told = "; ".join(f"{digest[:_SHOWN_LENGTH]} by {name}" for name, digest in sorted(claims.items()))
-    reason = f"{decision.target} is wanted for different digests: {told}"
+    reason = f"{decision.target} {_CONTESTED}: {told}"
     return decision.model_copy(update={"verdict": "deny", "reason": reason})

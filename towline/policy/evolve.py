@@ -47,7 +47,6 @@ from schemas.webhooks import (
     WebhookDelivered,
     WebhookFailed,
 )
-from towline import limits
 from towline.notify.publishing import take_cause, take_publication
 from towline.policy.agenda import NOTHING, Agenda, Task, merge_tasks
 from towline.policy.arrival import arrival_of
@@ -69,6 +68,7 @@ from towline.policy.state.values import (
     Draft,
     RevisionState,
     clock,
+    judged_tag_count,
 )
 from towline.policy.sweep import begin_initial_evaluation, next_tasks
 from towline.policy.vanishing import next_removals
@@ -109,7 +109,7 @@ def _tick(draft: Draft, event: Event) -> Agenda:
         return NOTHING
     draft.put(CLOCK_KEY, {"now": data.now})
     tasks: list[Task] = []
-    for reference in dict.fromkeys(pop_due(draft, data.now, limits.judged_tag_count)):
+    for reference in dict.fromkeys(pop_due(draft, data.now, judged_tag_count(draft))):
         pending = TagState.read(draft, reference).pending
         # A timer may be older than the verdict: what is not due yet has another one.
         due = {name for name, item in pending.items() if item.due_at is not None and item.due_at <= data.now}

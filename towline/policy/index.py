@@ -92,6 +92,10 @@ class PolicyIndex:
             known = self._matches[repository] = self._match(repository)
         return known
 
+    def policies_of(self, repository: Repository) -> tuple[Policy, ...]:
+        """Return the policies alone whose source this repository is, in the order of their names."""
+        return tuple(match.policy for match in self.matching(repository))
+
     def _match(self, repository: Repository) -> tuple[Match, ...]:
         found = [
             (policy, values)

@@ -13,7 +13,7 @@ from towline.policy.arrival import attached_to
 from towline.policy.arriving import forget
 from towline.policy.state.lists import each_name
 from towline.policy.state.tags import TagState, tags_list
-from towline.policy.state.values import Draft, StateView
+from towline.policy.state.values import Draft, StateView, judged_tag_count
 
 #: Pages of which more is gone than one event may note: ``{"pages": [...]}``. Ticks go on with them.
 _WAITING_KEY: Final = "listings"
@@ -39,7 +39,7 @@ def take_listing(draft: Draft, event: Envelope[Frozen]) -> Agenda:
     page = _Page(event.id, event.time, str(data.repository), data.after, data.until, list(data.tags))
     found = _note(draft, page)
     pages = _waiting(draft)
-    if found >= limits.judged_tag_count and page not in pages and len(pages) < limits.waiting_listing_count:
+    if found >= judged_tag_count(draft) and page not in pages and len(pages) < limits.waiting_listing_count:
         _write(draft, [*pages, page])
     return Agenda(news="missed") if found and data.cause == "reconciliation" else NOTHING
 
@@ -47,7 +47,7 @@ def take_listing(draft: Draft, event: Envelope[Frozen]) -> Agenda:
 def go_on(draft: Draft) -> None:
     """Note what is gone by the first of the pages that wait."""
     pages = _waiting(draft)
-    if pages and _note(draft, pages[0]) < limits.judged_tag_count:
+    if pages and _note(draft, pages[0]) < judged_tag_count(draft):
         _write(draft, pages[1:])
 
 
@@ -58,11 +58,11 @@ def is_waiting(state: StateView, repository: Repository) -> bool:
 
 def _note(draft: Draft, page: _Page) -> int:
     """Note what is gone, as much as one event may; return how much it was."""
-    count = 0
+    count, most = 0, judged_tag_count(draft)
     for reference, tag in _gone(draft, page):
         forget(draft, reference, tag, page.event_id, page.time)
         count += 1
-        if count >= limits.judged_tag_count:
+        if count >= most:
             break
     return count
 

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 
 from schemas.policies import Policy
 from schemas.references import Repository
-from towline import limits
 from towline.policy.agenda import Task
 from towline.policy.arrival import attached_to
 from towline.policy.index import OVERRIDE, policies_in_force
 from towline.policy.state.sweeps import Sweep, add_sweep, advance, narrow_sweeps
 from towline.policy.state.tags import TagState, tags_list
-from towline.policy.state.values import Draft, RevisionState
+from towline.policy.state.values import Draft, RevisionState, judged_tag_count
 
 
 def begin_initial_evaluation(draft: Draft, before: Mapping[str, Policy]) -> None:
@@ -52,7 +51,7 @@ def next_tasks(draft: Draft) -> list[Task]:
         return any(match.policy.name in sweep.policies for match in index.matching(repository))
 
     tasks: list[Task] = []
-    for sweep, reference in advance(draft, is_wanted, limits.judged_tag_count):
+    for sweep, reference in advance(draft, is_wanted, judged_tag_count(draft)):
         tag = TagState.read(draft, reference)
         is_initial = sweep.revision is not None
         names = sweep.policies if is_initial else sweep.policies & tag.pending.keys()

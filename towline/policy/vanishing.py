@@ -14,7 +14,6 @@ from schemas.decisions import Decision
 from schemas.envelope import Envelope
 from schemas.policies import Policy
 from schemas.references import Frozen, Reference, Repository
-from towline import limits
 from towline.policy.agenda import Agenda, Removal
 from towline.policy.index import policies_in_force
 from towline.policy.judge import record
@@ -28,7 +27,7 @@ from towline.policy.state.brought import (
     tallies,
 )
 from towline.policy.state.tags import TagState
-from towline.policy.state.values import Draft, RevisionState, StateView, Value
+from towline.policy.state.values import Draft, RevisionState, StateView, Value, judged_tag_count
 
 #: Repositories whose vanished tags are gone through: ``{"rounds": [{"repository": …, "left": 7, "refusals": {…}}]}``.
 _ROUNDS_KEY: Final = "rounds"
@@ -95,7 +94,7 @@ def next_removals(draft: Draft) -> tuple[Removal, ...]:
         for name, refusal in at["refusals"].items()
         if name in policies and name in known_tallies
     }
-    count = min(at["left"], limits.judged_tag_count)
+    count = min(at["left"], judged_tag_count(draft))
     found: list[Removal] = []
     for source, known in take_vanished(draft, repository, count):
         if known and TagState.read(draft, source).digest is None:

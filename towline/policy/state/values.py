@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from towline import limits
+
 #: The shape of all values, by which a table of another version is told apart: raise it with every change of a shape or
 #: a key. Nothing reads older shapes; the log is folded again.
 STATE_FORMAT: Final = 6
@@ -19,6 +21,10 @@ POLICIES_KEY: Final = "policies"
 ACCEPTED_KEY: Final = "accepted"
 #: The log's clock: ``{"now": "…"}``.
 CLOCK_KEY: Final = "clock"
+
+#: How many tags one event may have judged: ``{"tags": 1000}``. Only where no worker waits for the end of an event, as
+#: in a what-if; elsewhere ``limits.judged_tag_count`` holds.
+PACE_KEY: Final = "pace"
 
 Value = Mapping[str, Any]
 
@@ -97,6 +103,12 @@ def accepted_revision(state: StateView) -> int:
     """Return the last revision number that was given out in this partition."""
     value = state.get(ACCEPTED_KEY)
     return 0 if value is None else int(value["revision"])
+
+
+def judged_tag_count(state: StateView) -> int:
+    """Return how many tags one event may have judged at most; what is left is for later events."""
+    value = state.get(PACE_KEY)
+    return limits.judged_tag_count if value is None else int(value["tags"])
 
 
 def clock(state: StateView) -> str:
