@@ -8,6 +8,7 @@ from typing import NamedTuple, cast
 from schemas.catalogue import UnreadableRecordError, decode
 from schemas.decisions import Decision
 from schemas.envelope import Envelope
+from schemas.events import TransferSkipped
 from schemas.outcomes import Outcome
 from schemas.references import Frozen
 from streams.consequences import consequence_key, decision_key, number_of
@@ -95,6 +96,8 @@ class _Reader:
         #: Decisions of the window that act: which consequence they have, and when they were made.
         self._decided: dict[int, Brought] = {}
         self._routes: set[tuple[str, str]] = set()
+        #: Decisions whose target had the digest already.
+        self._idle: set[int] = set()
         self._known: set[int] = set()
 
     async def read_events(self, partition: int) -> None:
@@ -118,6 +121,8 @@ class _Reader:
             return
         data = event.data
         if isinstance(data, Outcome):
+            if isinstance(data, TransferSkipped) and data.reason is None and data.superseded_by is None:
+                self._idle.add(_short(data.decision_id))
             arrival = arrival_of(event)
             brought = None if arrival is None else (str(arrival.reference), arrival.digest)
             self._candidates.append(_Candidate(place, key, _short(data.decision_id), event.time, brought))
@@ -135,7 +140,7 @@ class _Reader:
             if (short := _short(decision.id)) in self._known:
                 continue  # Repeated after a crash.
             self._known.add(short)
-            self._past.history.add(decision)
+            self._past.history.add(decision, is_idle=short in self._idle)
             self._note_decided(short, decision)
 
     def _note_decided(self, short: int, decision: Envelope[Decision]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from schemas.decisions import Decision
 from schemas.envelope import Envelope
 from schemas.events import (
     ImageObserved,
@@ -34,6 +35,7 @@ from schemas.webhooks import (
 from streams.consequences import consequence_key, consequences
 from streams.replay.recorded import Place, RecordedPast
 from streams.routing import home_partition
+from streams.topics import partition_for, repository_key
 from towline.policy.arrival import arrival_of
 from towline.policy.state.tags import TagState
 from towline.policy.state.values import PACE_KEY
@@ -151,12 +153,19 @@ class World:
         while todo:
             step = todo.popleft()
             for decision in step.decisions:
-                self.history.add(decision)
+                self.history.add(decision, is_idle=self._is_idle(decision.data))
             for event in consequences(step, SOURCE):
                 partition = home_partition(event, self._partitions)
                 now = self._now(event) if partition in self._states else None
                 if partition is not None and now is not None:
                     todo.append(self._states[partition].step(now))
+
+    def _is_idle(self, decision: Decision) -> bool:
+        """Tell whether a decision brings a digest to where it is already."""
+        if decision.verdict not in {"promote", "mirror"} or decision.target is None:
+            return False
+        state = self._states.get(partition_for(repository_key(decision.target.repository), self._partitions))
+        return state is not None and TagState.read(state, decision.target).digest == decision.digest
 
     def _now(self, event: Envelope[Frozen]) -> Envelope[Frozen] | None:
         """Return what happens at once when a consequence is decided.

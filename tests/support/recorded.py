@@ -1,11 +1,17 @@
 """Logs as workers leave them: events in their order, each judged, and its commands ended as a test wants it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from schemas.commands import CopyImage, RemoveTag
 from schemas.envelope import Envelope
 from schemas.events import TagRemoved
 from schemas.references import Frozen
+from streams.log import ReadableLog
 from streams.memory_log import MemoryLog
 from tests.support.builders import completed, envelope, failed, outcome
 from tests.support.world import World
@@ -55,3 +61,16 @@ def _end(command: Envelope[Frozen], how: Ending, time: str) -> Envelope[Frozen]:
     assert isinstance(data, RemoveTag)
     gone = TagRemoved(**data.outcome_members(command.id), previous_digest=data.digest)
     return envelope(gone, subject=str(data.target), key=f"removed {command.id}", time=time)
+
+
+def to_be_read(patch: pytest.MonkeyPatch, folder: Path, module: Any, log: ReadableLog) -> None:
+    """Let a command of a module read this log, with settings that name the registries ``local`` and ``remote``."""
+
+    @asynccontextmanager
+    async def reading(_: Path | None) -> AsyncIterator[ReadableLog]:
+        yield log
+
+    settings = folder / "towline.yaml"
+    settings.write_text("registries: {local: {url: 'http://127.0.0.1:1'}, remote: {url: 'http://127.0.0.1:2'}}\n")
+    patch.setenv("TOWLINE_SETTINGS", str(settings))
+    patch.setattr(module, "reading", reading)

@@ -52,14 +52,19 @@ class History:
 
     #: The first decision for each act.
     acts: dict[ActKey, Made] = field(default_factory=dict)
+    #: Acts that were decided where the target had the digest already: they changed nothing.
+    idle: set[ActKey] = field(default_factory=set)
     #: The last verdict of each enforced policy on each image under a tag.
     verdicts: dict[VerdictKey, Made] = field(default_factory=dict)
     #: The same of policies in shadow, whose decisions are recorded only.
     shadows: dict[VerdictKey, Made] = field(default_factory=dict)
     decisions: int = 0
 
-    def add(self, decision: Envelope[Decision]) -> None:
-        """Add the next decision of a partition. Those of different partitions may come in any order."""
+    def add(self, decision: Envelope[Decision], *, is_idle: bool) -> None:
+        """Add the next decision of a partition. Those of different partitions may come in any order.
+
+        ``is_idle``: its target had the digest already.
+        """
         data = decision.data
         self.decisions += 1
         if data.policy is None:
@@ -82,9 +87,16 @@ class History:
         self.verdicts[key] = made
         if data.verdict in ACTS and target is not None:
             act = ActKey(data.verdict == "remove", data.digest, target)
+            if is_idle:
+                self.idle.add(act)
+                return
             known = self.acts.setdefault(act, made)
             if (made.time, made.source, made.policy) < (known.time, known.source, known.policy):
                 self.acts[act] = made
+
+    def has(self, act: ActKey) -> bool:
+        """Tell whether an act was decided, whether or not it changed something."""
+        return act in self.acts or act in self.idle
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +159,8 @@ def compare(recorded: History, proposed: History) -> list[PolicyChanges]:
 
 
 def _compare_acts(found: dict[str, PolicyChanges], recorded: History, proposed: History) -> None:
-    gained = [made for key, made in proposed.acts.items() if key not in recorded.acts]
-    lost = [made for key, made in recorded.acts.items() if key not in proposed.acts]
+    gained = [made for key, made in proposed.acts.items() if not recorded.has(key)]
+    lost = [made for key, made in recorded.acts.items() if not proposed.has(key)]
     before, after = _by_place(lost), _by_place(gained)
     for place in before.keys() & after.keys():
         tags = (tuple(sorted(str(made.target) for made in some[place])) for some in (before, after))

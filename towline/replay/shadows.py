@@ -48,7 +48,7 @@ def against_shadow(policy: str, recorded: History, proposed: History) -> ShadowR
         if made.verdict in _COPIES and made.target is not None
     }
     for act, made in wanted.items():
-        if act in recorded.acts:
+        if recorded.has(act):
             report.agreed += 1
         else:
             report.only_shadow.append(_finding(made, None, made.reason))
