@@ -11,12 +11,14 @@ from streams.cli.audit_blast import blast_command
 from streams.cli.inputs import AsJson, SliceFile, reference
 from streams.cli.output import FINDING, print_json, print_table, run, say
 from streams.cli.projected import projected
-from streams.cli.sealing import key_command
+from streams.cli.sealing import key_command, prove_command, verify_command
 from towline.policy.rules.find import describe_finding
 
 app = typer.Typer(help="What happened, and why.", no_args_is_help=True)
 app.command("key")(key_command)
 app.command("blast")(blast_command)
+app.command("verify")(verify_command)
+app.command("prove")(prove_command)
 
 Ref = Annotated[str, typer.Argument(metavar="REF", help="REGISTRY/REPOSITORY:TAG")]
 
