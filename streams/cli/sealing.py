@@ -1,5 +1,6 @@
 """``towline audit key``, ``verify`` and ``prove``: the seals of the decisions."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 from streams.audit.keeping import key_files
 from streams.audit.keypair import make_key_pair
 from streams.audit.prove import find_decision, prove
+from streams.audit.sealed_slices import kept_within, problems_of
 from streams.audit.verifier.checkpoints import Keys, read_keys
 from streams.audit.verifier.findings import CHECKPOINTS, DECISIONS, Finding
 from streams.audit.verifier.proof import ProofVerification, verify_proof
@@ -16,6 +18,7 @@ from streams.audit.verifier.verify import SealVerification, read_kept, verify_se
 from streams.cli.inputs import AsJson, SliceFile, read_file
 from streams.cli.output import FINDING, fail, note, print_json, print_table, progress_bar, run, say
 from streams.cli.source import reading
+from streams.slices.reader import SliceLog
 from towline.errors import MisuseError
 from towline.settings import load_settings
 
@@ -72,12 +75,18 @@ def verify_command(
 async def _verify(against: str | None, key: list[Path] | None, slice_file: Path | None, as_json: bool) -> int:
     keys = _keys(key)
     kept = None if against is None else read_kept(against, read_file(against), keys)
-    async with reading(slice_file) as log:
+    # Also a slice that was altered: what was altered is the question.
+    async with reading(slice_file, insist=False) as log:
+        altered: list[Finding] = []
+        if isinstance(log, SliceLog):
+            altered = problems_of(log, str(slice_file))
+            kept = None if kept is None else kept_within(log, kept)
         with progress_bar() as bar:
             task = bar.add_task("verifying", total=None)
             result = await verify_seals(
                 log, keys, kept, lambda done, total: bar.update(task, completed=done, total=total)
             )
+    result = replace(result, findings=[*altered, *result.findings])
     if as_json:
         print_json({"seals": "intact" if result.is_intact else "broken", "details": result})
     else:

@@ -41,6 +41,8 @@ class Statement:
     previous: str | None
     size: int
     root: bytes
+    #: Where the last record that it covers stood when it was sealed.
+    last_offset: int
     #: The leaf hashes of the records that the checkpoints before it do not cover, one after the other.
     leaves: tuple[bytes, ...]
 
@@ -136,6 +138,7 @@ def _statement(data: dict[str, Any], time: str) -> Statement:
         previous=data["previous"],
         size=data["size"],
         root=root,
+        last_offset=data["last_offset"],
         leaves=leaves,
     )
 

@@ -21,6 +21,7 @@ Kind = Literal[
     "checkpoints-contradict",
     "key-unknown",
     "partition-missing",
+    "slice-altered",
 ]
 
 #: What a kind of finding means, and what to do.
@@ -45,6 +46,8 @@ ADVICE: Final[dict[Kind, str]] = {
     "key-unknown": "Name its public key with --key or in audit.public_keys if it is yours, such as the one before a "
     "change of keys. If not, it is forged.",
     "partition-missing": "The topics have fewer partitions than were sealed.",
+    "slice-altered": "The file was cut off or edited after it was exported; what else is found tells where. Export "
+    "it again.",
 }
 
 
@@ -53,8 +56,9 @@ class Finding:
     """Something that is not as it was sealed."""
 
     kind: Kind
-    #: The topic, or the file of a checkpoint that was kept elsewhere.
+    #: The topic; or the file of a checkpoint that was kept elsewhere, or of a slice.
     topic: str
+    #: -1 for a slice as a whole.
     partition: int
     #: Where it stands in the topic, or, of something that is gone, where the next record is; in a file, the line. None
     #: at the end.
