@@ -37,7 +37,7 @@ async def _measure(settings: KafkaSettings, runs: int) -> list[float]:
         for _ in range(runs):
             read = await _read_seconds(settings)
             start = time.perf_counter()
-            result = await verify(log, wait_seconds=0)
+            result = await verify(log)
             replay = time.perf_counter() - start
             assert result.is_identical
             assert result.events >= EVENTS_COUNT

@@ -381,3 +381,19 @@ page_max_count: Final = 500
 
 #: Places of one lineage. An image that went to more is asked for in parts: by the tags it went to.
 lineage_place_count: Final = 2_000
+
+# -- Replay -----------------------------------------------------------------------------------------------------------
+
+#: Expected decisions that wait for their record, about a kilobyte each: how far `replay verify` looks for one that
+#: stands out of its order.
+replay_ahead_count: Final = 4096
+
+#: Decisions of which is known that they were met, to tell a repetition from a difference without reading again.
+replay_recent_count: Final = 4096
+
+#: Records that were met before they were expected and are kept until they are understood; beyond that the part of the
+#: log before them is read again.
+replay_aside_count: Final = 8192
+
+#: Differences of one comparison that are told one by one; the others are counted.
+told_difference_count: Final = 100

@@ -14,7 +14,8 @@ from streams.audit.trail import TrailEntry, trail
 from streams.demo.scene import Scene
 from streams.facts import Teller, record, submission
 from streams.publication import publish
-from streams.replay.verify import Verification, verify
+from streams.replay.matching import Verification
+from streams.replay.verify import Comparison, verify
 from towline.errors import NoAnswerError
 from towline.facts import read_report
 from towline.policy.document import read_policies
@@ -127,7 +128,7 @@ async def play(scene: Scene, tell: Callable[[str], None]) -> Report:
     denied = await _explained(scene, NIGHTLY, verdict="deny")
     report.denied += [policy for policy in denied.policies if policy.verdict == "deny"]
     report.trail = await scene.projection.ask(trail, STABLE, PROMOTED)
-    report.verification = await verify(scene.log, wait_seconds=_STEP_TIMEOUT_SECONDS)
+    report.verification = await verify(scene.log, Comparison(wait_seconds=_STEP_TIMEOUT_SECONDS))
     return report
 
 

@@ -11,7 +11,7 @@ from schemas.descriptors import OCI_MANIFEST
 from schemas.envelope import Envelope
 from schemas.policies import PolicySet
 from schemas.references import Frozen
-from streams.replay.verify import verify
+from streams.replay.verify import Comparison, verify
 from streams.topics import COMMANDS
 from tests.integration.test_faust_is_harmless import POLICIES, pushes
 from tests.support.brokers import BrokerUnderTest
@@ -70,7 +70,7 @@ async def test_a_kill_at_any_step_repeats_the_same_bytes_and_loses_nothing(
 
 
 async def assert_nothing_was_invented(one: System) -> None:
-    result = await verify(one.log, wait_seconds=10)
+    result = await verify(one.log, Comparison(wait_seconds=10))
     assert result.is_identical, result
     decisions = await one.decisions()
     contents: dict[str, set[str]] = {}

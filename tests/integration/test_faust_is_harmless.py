@@ -8,7 +8,7 @@ import pytest
 from schemas.envelope import Envelope
 from schemas.events import ImagePushed
 from schemas.policies import PolicySet
-from streams.replay.verify import verify
+from streams.replay.verify import Comparison, verify
 from tests.support.brokers import BrokerUnderTest
 from tests.support.builders import policy, rule
 from tests.support.system import System, pushed, system
@@ -46,7 +46,7 @@ async def assert_each_decided_once(one: System, events: list[Envelope[ImagePushe
         contents.setdefault(decision.id, set()).add(repr(decision))
     assert {event_id: len(ids) for event_id, ids in by_id.items()} == {event.id: 1 for event in events}
     assert all(len(found) == 1 for found in contents.values())
-    result = await verify(one.log, wait_seconds=10)
+    result = await verify(one.log, Comparison(wait_seconds=10))
     assert result.is_identical, result
     assert result.decisions == len(events)
 
@@ -128,4 +128,4 @@ async def test_without_the_guard_the_dropped_events_stay_undecided(one: System) 
     await one.push(later)
     await one.decided(later)
     assert len(await one.undecided(events)) == undecided
-    assert not (await verify(one.log, wait_seconds=0)).is_identical
+    assert not (await verify(one.log)).is_identical

@@ -10,7 +10,7 @@ from schemas.decisions import Decision
 from schemas.envelope import Envelope
 from streams.log import Append
 from streams.memory_log import MemoryLog
-from streams.replay.verify import verify
+from streams.replay.verify import Comparison, verify
 from streams.routing import home_partition
 from streams.topics import DECISIONS, EVENTS
 from tests.support.builders import pushed, record_events
@@ -48,7 +48,7 @@ def altered(append: Append, **changes: object) -> Append:
 
 async def test_the_decisions_of_the_log_are_identical() -> None:
     log, decisions = await decided_log()
-    result = await verify(await written(decisions, log), wait_seconds=0)
+    result = await verify(await written(decisions, log))
     assert result.is_identical
     assert result.decisions == len(decisions) > 5
     assert result.events == len(await all_records(log, EVENTS))
@@ -57,7 +57,7 @@ async def test_the_decisions_of_the_log_are_identical() -> None:
 async def test_a_decision_that_was_repeated_with_the_same_bytes_counts_once() -> None:
     log, decisions = await decided_log()
     again = [decision for decision in decisions if decision.partition == decisions[0].partition]
-    result = await verify(await written([*decisions, *again], log), wait_seconds=0)
+    result = await verify(await written([*decisions, *again], log))
     assert result.is_identical
     assert (result.decisions, result.duplicates) == (len(decisions), len(again))
 
@@ -75,7 +75,7 @@ def as_version_1(append: Append, *, without: tuple[str, ...] = ()) -> Append:
 
 async def test_decisions_of_an_older_version_are_compared_by_what_it_knew() -> None:
     log, decisions = await decided_log()
-    result = await verify(await written([as_version_1(item) for item in decisions], log), wait_seconds=0)
+    result = await verify(await written([as_version_1(item) for item in decisions], log))
     assert result.is_identical
     assert result.decisions == len(decisions)
 
@@ -84,7 +84,7 @@ async def test_a_decision_that_is_repeated_after_an_upgrade_counts_once() -> Non
     log, decisions = await decided_log()
     again = [decision for decision in decisions if decision.partition == decisions[0].partition]
     before = [as_version_1(item) for item in decisions]
-    result = await verify(await written([*before, *again], log), wait_seconds=0)
+    result = await verify(await written([*before, *again], log))
     assert result.is_identical
     assert (result.decisions, result.duplicates) == (len(decisions), len(again))
 
@@ -93,7 +93,7 @@ async def test_a_decision_that_is_repeated_after_an_upgrade_counts_once() -> Non
 async def test_a_decision_of_an_older_version_that_lacks_what_it_knew_is_another_one(member: str) -> None:
     log, decisions = await decided_log()
     decisions[0] = as_version_1(decisions[0], without=(member,))
-    (difference,) = (await verify(await written(decisions, log), wait_seconds=0)).differences
+    (difference,) = (await verify(await written(decisions, log))).differences
     assert (difference.kind, difference.decision_offset) == ("the decision is another one", 0)
     assert f"data.{member}" in difference.fields
 
@@ -101,7 +101,7 @@ async def test_a_decision_of_an_older_version_that_lacks_what_it_knew_is_another
 async def test_a_decision_with_another_content_is_named_field_by_field() -> None:
     log, decisions = await decided_log()
     decisions[0] = altered(decisions[0], reason="because", verdict="promote")
-    result = await verify(await written(decisions, log), wait_seconds=0)
+    result = await verify(await written(decisions, log))
     (difference,) = result.differences
     assert not result.is_identical
     assert (difference.kind, difference.decision_offset) == ("the decision is another one", 0)
@@ -113,7 +113,7 @@ async def test_a_decision_that_is_missing_in_the_middle_is_found() -> None:
     log, decisions = await decided_log()
     partition = max(range(PARTITIONS), key=lambda number: sum(item.partition == number for item in decisions))
     gone = next(item for item in decisions if item.partition == partition)
-    result = await verify(await written([item for item in decisions if item is not gone], log), wait_seconds=0)
+    result = await verify(await written([item for item in decisions if item is not gone], log))
     (difference,) = result.differences
     assert (difference.partition, difference.decision_offset) == (partition, 0)
     assert difference.kind == "a decision is missing"
@@ -125,7 +125,7 @@ async def test_a_decision_that_is_missing_in_the_middle_is_found() -> None:
 
 async def test_decisions_that_are_not_made_yet_are_counted_and_are_no_match() -> None:
     log, decisions = await decided_log(keep=0)
-    result = await verify(await written(decisions, log), wait_seconds=0)
+    result = await verify(await written(decisions, log))
     assert result.undecided > 5
     assert not result.is_identical
     assert result.differences == []
@@ -134,7 +134,7 @@ async def test_decisions_that_are_not_made_yet_are_counted_and_are_no_match() ->
 async def test_a_decision_that_no_event_leads_to_is_found() -> None:
     log, decisions = await decided_log()
     invented = altered(decisions[-1], reason="invented")
-    result = await verify(await written([*decisions, invented], log), wait_seconds=0)
+    result = await verify(await written([*decisions, invented], log))
     (difference,) = result.differences
     assert difference.kind == "no event leads to this decision"
 
@@ -147,7 +147,7 @@ async def test_unusable_events_are_counted_and_lead_to_nothing() -> None:
     home = home_partition(push, PARTITIONS)
     assert home is not None
     await log.append(Append(EVENTS, b"x", encode(push), (home + 1) % PARTITIONS))
-    result = await verify(await written(decisions, log), wait_seconds=0)
+    result = await verify(await written(decisions, log))
     assert result.is_identical
     assert result.unusable == 3, "neither JSON, nor an event, nor where it belongs"
 
@@ -160,7 +160,7 @@ async def test_verifying_writes_nothing() -> None:
         pytest.fail(f"wrote to {record.topic}")
 
     log.before_append = refuse
-    assert (await verify(log, wait_seconds=0)).is_identical
+    assert (await verify(log)).is_identical
 
 
 class Slow(MemoryLog):
@@ -180,5 +180,5 @@ async def test_an_evaluator_that_is_a_little_behind_is_waited_for() -> None:
     log.late = decisions
     for record in await all_records(events, EVENTS):
         await log.append(Append(EVENTS, record.key, record.value or b"", record.partition))
-    result = await verify(log, wait_seconds=30)
+    result = await verify(log, Comparison(wait_seconds=30))
     assert result.is_identical

@@ -35,7 +35,7 @@ async def test_a_whole_slice_replays_identically(tmp_path: Path) -> None:
     await sliced(world.log, tmp_path / "slice.jsonl")
 
     async with open_slice(tmp_path / "slice.jsonl") as log:
-        result = await verify(log, wait_seconds=0)
+        result = await verify(log)
     assert result.is_identical
     assert (result.events, result.decisions) == (27, 6)
 
@@ -46,7 +46,7 @@ async def test_a_slice_up_to_any_moment_replays_identically(tmp_path: Path, minu
     await sliced(world.log, tmp_path / "slice.jsonl", Choice(until=at(60 * minute)))
 
     async with open_slice(tmp_path / "slice.jsonl") as log:
-        result = await verify(log, wait_seconds=0)
+        result = await verify(log)
         events = [item for item in await everything(log, (EVENTS,)) if item.partition == HOME]
     assert result.is_identical
     # The publication, and a push and a tick for each minute that had passed.
@@ -79,7 +79,7 @@ async def test_decisions_of_events_that_came_while_the_slice_was_begun_are_left_
     await sliced(Growing(), tmp_path / "slice.jsonl")  # type: ignore[arg-type]
 
     async with open_slice(tmp_path / "slice.jsonl") as log:
-        result = await verify(log, wait_seconds=0)
+        result = await verify(log)
         assert result.is_identical
         assert await log.high_watermark(DECISIONS, HOME) < await world.log.high_watermark(DECISIONS, HOME)
 
