@@ -5,6 +5,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
+from schemas.canonical import canonical_bytes, content_id
 from schemas.catalogue import decode, encode
 from schemas.decisions import Decision
 from schemas.envelope import Envelope
@@ -17,6 +18,7 @@ from tests.support.builders import pushed, record_events
 from tests.support.checkers import all_records
 from tests.unit.agents.harness import PARTITIONS
 from tests.unit.agents.histories import AFTER_PUBLICATION, HISTORY
+from towline import limits
 from towline.policy.step import MemoryState
 
 
@@ -111,12 +113,13 @@ async def test_a_decision_with_another_content_is_named_field_by_field() -> None
 
 async def test_a_decision_that_is_missing_in_the_middle_is_found() -> None:
     log, decisions = await decided_log()
-    partition = max(range(PARTITIONS), key=lambda number: sum(item.partition == number for item in decisions))
+    partition = fullest(decisions)
     gone = next(item for item in decisions if item.partition == partition)
     result = await verify(await written([item for item in decisions if item is not gone], log))
     (difference,) = result.differences
-    assert (difference.partition, difference.decision_offset) == (partition, 0)
+    assert (difference.partition, difference.decision_offset) == (partition, None)
     assert difference.kind == "a decision is missing"
+    assert result.decisions == len(decisions) - 1, "what comes after it is compared all the same"
     event = orjson.loads(gone.value)["data"]["event_id"]
     records = {record.offset: record for record in await all_records(log, EVENTS) if record.partition == partition}
     assert difference.event_offset is not None
@@ -131,12 +134,83 @@ async def test_decisions_that_are_not_made_yet_are_counted_and_are_no_match() ->
     assert result.differences == []
 
 
-async def test_a_decision_that_no_event_leads_to_is_found() -> None:
+def fullest(decisions: list[Append]) -> int:
+    """Return the partition with the most decisions."""
+    return max(range(PARTITIONS), key=lambda number: sum(item.partition == number for item in decisions))
+
+
+def invented(append: Append, event_id: str = "e" * 64) -> Append:
+    """Return a decision as nobody made it."""
+    record = orjson.loads(append.value)
+    record["id"] = content_id("invented", record["id"], event_id)
+    record["data"]["event_id"] = event_id
+    return replace(append, value=canonical_bytes(record))
+
+
+@pytest.mark.parametrize("place", [0, 3, -1])
+async def test_a_decision_that_no_event_leads_to_is_found(place: int) -> None:
     log, decisions = await decided_log()
-    invented = altered(decisions[-1], reason="invented")
-    result = await verify(await written([*decisions, invented], log))
+    extra = invented(decisions[place])
+    result = await verify(await written([*decisions[:place], extra, *decisions[place:]], log))
     (difference,) = result.differences
     assert difference.kind == "no event leads to this decision"
+    assert (result.unexpected, result.missing, result.decisions) == (1, 0, len(decisions))
+    records = await all_records(log, DECISIONS)
+    (recorded,) = [item for item in records if item.value == extra.value]
+    assert (difference.partition, difference.decision_offset) == (recorded.partition, recorded.offset)
+
+
+async def test_another_content_under_the_id_of_a_decision_is_a_difference_though_the_first_is_right() -> None:
+    log, decisions = await decided_log()
+    result = await verify(await written([*decisions, altered(decisions[-1], reason="another")], log))
+    (difference,) = result.differences
+    assert difference.kind == "the decision is another one"
+    assert difference.fields["data.reason"][1] == "another"
+    assert result.decisions == len(decisions)
+
+
+async def test_all_differences_are_counted_and_the_first_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "told_difference_count", 1)
+    log, decisions = await decided_log()
+    home = fullest(decisions)
+    here = [item for item in decisions if item.partition == home]
+    others = [item for item in decisions if item.partition != home]
+    assert len(here) >= 4
+    changed = altered(here[0], reason="because")
+    result = await verify(await written([changed, *here[2:], invented(here[1]), *others], log))
+    assert (result.changed, result.missing, result.unexpected) == (1, 1, 1)
+    assert [difference.kind for difference in result.differences] == ["the decision is another one"]
+
+
+async def test_a_decision_that_stands_behind_later_ones_is_late_and_no_difference() -> None:
+    log, decisions = await decided_log()
+    home = fullest(decisions)
+    first, *rest = [item for item in decisions if item.partition == home]
+    others = [item for item in decisions if item.partition != home]
+    result = await verify(await written([*rest, first, *others], log))
+    assert result.is_identical
+    assert (result.late, result.decisions) == (1, len(decisions))
+
+
+@pytest.mark.parametrize("ahead", [1, 4096])
+@pytest.mark.parametrize("aside", [16, 8192])
+async def test_whatever_the_bounds_the_counts_are_the_same(
+    ahead: int, aside: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "replay_ahead_count", ahead)
+    monkeypatch.setattr(limits, "replay_recent_count", 1)
+    monkeypatch.setattr(limits, "replay_aside_count", aside)
+    log, decisions = await decided_log()
+    home = fullest(decisions)
+    here = [item for item in decisions if item.partition == home]
+    others = [item for item in decisions if item.partition != home]
+    assert len(here) >= 5
+    # All of it again, the second half before the first, with one that nobody made and without the third.
+    shuffled = [*here[4:], invented(here[0]), here[0], *here[3:4], here[1], *here[4:], here[0]]
+    result = await verify(await written([*shuffled, *others], log))
+    assert (result.changed, result.missing, result.unexpected) == (0, 1, 1)
+    assert result.decisions == len(decisions) - 1
+    assert result.duplicates == len(here[4:]) + 1
 
 
 async def test_unusable_events_are_counted_and_lead_to_nothing() -> None:
