@@ -382,6 +382,9 @@ page_max_count: Final = 500
 #: Places of one lineage. An image that went to more is asked for in parts: by the tags it went to.
 lineage_place_count: Final = 2_000
 
+#: Transfers in a row that a lineage follows. Policies make sixteen at most; more are made by hand, one by one.
+lineage_depth: Final = 64
+
 # -- Replay -----------------------------------------------------------------------------------------------------------
 
 #: Expected decisions that wait for their record, about a kilobyte each: how far `replay verify` looks for one that

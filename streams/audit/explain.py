@@ -19,12 +19,15 @@ from schemas.events import (
 )
 from schemas.outcomes import Arrived, Outcome
 from schemas.references import Reference
-from streams.audit.trail import Story, decision_of, is_deletion, read_story
+from streams.audit.origin import Origin, changes_of, origin
+from streams.audit.standing import notes_on, notes_on_unknown
+from streams.audit.trail import Story, TrailEntry, decision_of, entry_of, read_story
 from streams.audit.wording import HINTED, REDUCED
 from streams.projection.records import Records
 from streams.projection.rows import Kept
-from towline.policy.arrival import arrival_of
+from streams.topics import EVENTS
 from towline.policy.decide import MISSED
+from towline.policy.rules.find import describe_finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,12 @@ class PolicyExplanation:
     event_id: str
     #: When the passing of time alone may make another verdict.
     due_at: str | None
+    #: That event: where it stands, when, and who; None for the passing of time.
+    decided_by: TrailEntry | None = None
+    #: What told the rules that they looked at, beside that event.
+    facts: tuple[TrailEntry, ...] = ()
+    #: What would have to arrive.
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +68,49 @@ class Explanation:
     #: One line: how this digest came here.
     came_by: str
     policies: tuple[PolicyExplanation, ...]
+    #: The revision of the policies in force, 0 before the first.
+    revision: int = 0
+    #: From where the digest came, over all hops.
+    origin: Origin | None = None
+    #: What the verdicts do not tell: policies that have none, and why; what comes near.
+    notes: tuple[str, ...] = ()
+    #: Whether the log knows anything that the tag had.
+    is_known: bool = True
 
 
-def explain(records: Records, reference: Reference) -> Explanation | None:
-    """Return the explanation of a tag's present digest, or None when the log knows nothing of the tag."""
+def explain(records: Records, reference: Reference) -> Explanation:
+    """Return the explanation of a tag's present digest, or of why it has none."""
     story = read_story(records, reference)
-    # A transfer that failed, one that was superseded, and one that was asked for, brought nothing here.
-    arrivals = [item for item in story.arrivals if arrival_of(item.envelope) or is_deletion(item)]
+    arrivals = changes_of(story.arrivals)
     if not arrivals:
-        return None
+        return _unknown(records, reference)
     digest, came_by = _arrival(arrivals[-1])
     told = _told_since_change(arrivals)
     came_by = _rolled_back(story, told) or came_by
     latest = _settled(story, arrivals[-1]) if digest is None else _latest(story, told, digest)
     if any(decision_of(item).event_id == arrivals[-1].envelope.id and _is_missed(item) for item in story.decisions):
         came_by = f"{came_by}, {MISSED}"
-    return Explanation(str(reference), digest, came_by, tuple(_policy(item, story) for item in latest))
+    return Explanation(
+        str(reference),
+        digest,
+        came_by,
+        tuple(_policy(records, item, story) for item in latest),
+        records.revision(),
+        origin(records, reference),
+        notes_on(records, reference, digest, [decision_of(item) for item in latest]),
+    )
+
+
+def _unknown(records: Records, reference: Reference) -> Explanation:
+    """Return what there is to say of a tag to which nothing came, as far as the log knows."""
+    came_from = origin(records, reference)
+    if came_from.kept_from is not None:
+        came_by = f"kept by a transfer to {came_from.kept_from}, which had it before"
+        return Explanation(str(reference), came_from.digest, came_by, (), records.revision(), came_from)
+    notes = (*notes_on_unknown(records, reference), *notes_on(records, reference, None, ()))
+    return Explanation(
+        str(reference), None, "the log knows nothing of it", (), records.revision(), notes=notes, is_known=False
+    )
 
 
 def _rolled_back(story: Story, told: set[str]) -> str | None:
@@ -145,24 +181,30 @@ def _arrival(item: Kept) -> tuple[str | None, str]:
             raise TypeError(f"{type_of(data)} brings no image")
 
 
-def _policy(item: Kept, story: Story) -> PolicyExplanation:
+def _policy(records: Records, item: Kept, story: Story) -> PolicyExplanation:
     decision = decision_of(item)
     outcome: str | None = None
     detail: str | None = None
     if decision.verdict in {"promote", "mirror", "remove"} and decision.mode == "enforce":
         outcome, detail = _outcome(item.envelope.id, story)
+    facts = {id_ for rule in decision.rules for id_ in rule.events} - {decision.event_id}
+    told = records.by_ids(EVENTS, {decision.event_id, *facts})
+    decided_by = told.pop(decision.event_id, None)
     return PolicyExplanation(
-        decision.policy,
-        decision.revision,
-        decision.verdict,
-        decision.reason,
-        None if decision.target is None else str(decision.target),
-        decision.rules,
-        outcome,
-        detail,
-        decision.mode,
-        decision.event_id,
-        decision.due_at,
+        policy=decision.policy,
+        revision=decision.revision,
+        verdict=decision.verdict,
+        reason=decision.reason,
+        target=None if decision.target is None else str(decision.target),
+        rules=decision.rules,
+        outcome=outcome,
+        outcome_detail=detail,
+        mode=decision.mode,
+        event_id=decision.event_id,
+        due_at=decision.due_at,
+        decided_by=None if decided_by is None else entry_of(decided_by),
+        facts=tuple(entry_of(one) for one in sorted(told.values(), key=lambda one: one.position)),
+        missing=tuple(describe_finding(rule) for rule in decision.rules if rule.result == "waits"),
     )
 
 

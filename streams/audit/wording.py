@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping, Sized
 from typing import Any, Final
 
 from schemas.catalogue import TYPES, type_of
-from schemas.commands import CopyImage, PollCause, RemoveTag, ResolveTag
+from schemas.checkpoints import Checkpoint
+from schemas.commands import CopyImage, InspectImage, PollCause, PollRepository, RemoveTag, ResolveTag
+from schemas.deadletters import DeadLetter
 from schemas.decisions import Decision
 from schemas.envelope import Envelope
 from schemas.events import (
@@ -12,10 +14,14 @@ from schemas.events import (
     ImageHinted,
     ImageObserved,
     ImagePushed,
+    PolicyProposed,
+    PolicyPublished,
+    PollCompleted,
     PollFailed,
     PromotionRequested,
     RemovalFailed,
     RemovalSkipped,
+    SyncRequested,
     TagRemoved,
     TagsListed,
     TransferCompleted,
@@ -37,7 +43,8 @@ from schemas.facts import (
 )
 from schemas.outcomes import Arrived
 from schemas.references import Actor, Frozen
-from schemas.rollbacks import RollbackApproved, RollbackRequested
+from schemas.rollbacks import DigestBarred, RollbackApproved, RollbackRequested
+from schemas.webhooks import SubscriptionEnded, SubscriptionsProposed, SubscriptionsPublished
 
 #: Of what was seen, or missed, when a registry was asked about one tag.
 HINTED: Final = "looked at because of a hint"
@@ -53,12 +60,12 @@ def told(envelope: Envelope[Frozen]) -> Said:
     """Return what a record says.
 
     Raises:
-        TypeError: it is about no tag.
+        TypeError: it is of a type that no trail has.
     """
-    word = _RECORDS.get(type(envelope.data)) or _FACTS.get(type(envelope.data))
-    if word is None:
-        raise TypeError(f"{type_of(envelope.data)} is not about a tag")
-    return word(envelope, envelope.data)
+    for words in (_RECORDS, _FACTS, _OTHERS):
+        if (word := words.get(type(envelope.data))) is not None:
+            return word(envelope, envelope.data)
+    raise TypeError(f"{type_of(envelope.data)} is in no trail")
 
 
 def _by(actor: Actor | None) -> str:
@@ -136,6 +143,11 @@ def _inspected(_: Envelope[Frozen], data: ImageInspected) -> Said:
     return None, f"{_about(data)} is for {platforms}"
 
 
+def _set(subject: str, data: Any) -> str:
+    documents = data.set.policies if hasattr(data.set, "policies") else data.set.subscriptions
+    return f"{len(documents)} {subject}{_by(data.actor)}"
+
+
 _RECORDS: Final[Mapping[type[Frozen], Callable[[Envelope[Frozen], Any], Said]]] = {
     ImagePushed: lambda envelope, data: (None, f"{envelope.subject} -> {data.digest}{_by(data.actor)}"),
     ImageObserved: lambda envelope, data: (
@@ -173,6 +185,44 @@ _RECORDS: Final[Mapping[type[Frozen], Callable[[Envelope[Frozen], Any], Said]]] 
     TagRemoved: lambda _, data: (data.command_id, f"{data.target} removed, it had {data.previous_digest}"),
     RemovalSkipped: lambda _, data: (data.command_id, f"{data.target} not removed: {data.reason}"),
     RemovalFailed: lambda _, data: (data.command_id, f"{data.target} not removed: {data.cause}: {data.detail}"),
+}
+
+#: About no tag: what was published, asked for, set aside or sealed.
+_OTHERS: Final[Mapping[type[Frozen], Callable[[Envelope[Frozen], Any], Said]]] = {
+    PolicyProposed: lambda _, data: (None, f"{_set('policies', data)}, to replace revision {data.replaces}"),
+    PolicyPublished: lambda _, data: (
+        data.proposal_id,
+        f"revision {data.revision} is in force: {_set('policies', data)}",
+    ),
+    SubscriptionsProposed: lambda _, data: (
+        None,
+        f"{_set('subscriptions', data)}, to replace revision {data.replaces}",
+    ),
+    SubscriptionsPublished: lambda _, data: (
+        data.cause_id,
+        f"revision {data.revision} of the subscriptions is in force: {_set('subscriptions', data)}",
+    ),
+    SubscriptionEnded: lambda _, data: (data.command_id, f"{data.subscription} is told no more: {data.reason}"),
+    SyncRequested: lambda _, data: (None, f"{data.actor} wants {data.source} of {data.policy} asked now"),
+    PollRepository: lambda _, data: (data.event_id, f"ask {data.source} what it has ({data.cause})"),
+    PollCompleted: lambda _, data: (
+        data.command_id,
+        f"{data.repository or data.source} was asked: it has {data.tags} tag{'' if data.tags == 1 else 's'}",
+    ),
+    InspectImage: lambda _, data: (data.event_id, f"inspect {data.repository}@{data.digest}"),
+    DigestBarred: lambda _, data: (
+        None,
+        f"{data.digest} may not come to {data.target_repository} again{_by(data.actor)}: {data.reason} "
+        f"(plan {data.plan_id})",
+    ),
+    DeadLetter: lambda _, data: (
+        None,
+        f"set aside from {data.topic}/{data.partition}@{data.offset}, {data.value_size} bytes: {data.reason}",
+    ),
+    Checkpoint: lambda _, data: (
+        data.previous,
+        f"checkpoint {data.number} of {data.topic}/{data.partition}: {data.size} records, root {data.root}",
+    ),
 }
 
 _FACTS: Final[Mapping[type[Frozen], Callable[[Envelope[Frozen], Any], Said]]] = {

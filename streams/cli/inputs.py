@@ -2,13 +2,11 @@
 
 import getpass
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
-from schemas.instants import Instant, format_instant
 from schemas.references import Reference, Repository
 from towline.errors import MisuseError
 
@@ -22,8 +20,6 @@ Offline = Annotated[bool, typer.Option("--offline", help="Do not ask the registr
 
 Since = Annotated[str | None, typer.Option("--from", metavar="TIME", help="What was recorded from here on.")]
 Until = Annotated[str | None, typer.Option("--to", metavar="TIME", help="What was recorded before this moment.")]
-
-_DATE_LENGTH: Final = len("2026-11-24")
 
 
 def reference(text: str) -> Reference:
@@ -48,23 +44,6 @@ def repository(text: str) -> Repository:
         return Repository.parse(text)
     except ValueError as error:
         raise MisuseError(str(error)) from None
-
-
-def instant(text: str) -> Instant:
-    """Return a date or a moment of ISO 8601 as an instant; a date is its beginning in UTC.
-
-    Raises:
-        MisuseError: it is neither, or a time without a time zone.
-    """
-    try:
-        moment = datetime.fromisoformat(text)
-        if len(text) == _DATE_LENGTH:
-            moment = moment.replace(tzinfo=UTC)
-        return format_instant(moment)
-    except (ValueError, OverflowError):
-        raise MisuseError(
-            f"{text!r} is no moment: write 2026-11-24, 2026-11-24T08:00Z or 2026-11-24T09:00+01:00"
-        ) from None
 
 
 def read_file(path: str) -> bytes:

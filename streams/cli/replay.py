@@ -10,13 +10,14 @@ from typing import Annotated
 import typer
 
 from schemas.instants import Instant
-from streams.cli.inputs import AsJson, SliceFile, instant, repository
+from streams.cli.inputs import AsJson, SliceFile, repository
 from streams.cli.output import FINDING, note, print_json, progress_bar, run, say
 from streams.cli.replay_what_if import what_if_command
 from streams.cli.slices import export_command
 from streams.cli.snapshots import Directory, folder_of, snapshot_command
 from streams.cli.source import quarantined, reading
 from streams.kafka_read_log import KafkaReadLog
+from streams.moments import instant
 from streams.replay.matching import Difference, Verification
 from streams.replay.processes import Opener, verify_in_processes
 from streams.replay.spans import Place, Span

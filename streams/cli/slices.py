@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.inputs import AsJson, Since, Until, instant, repository
+from streams.cli.inputs import AsJson, Since, Until, repository
 from streams.cli.output import FINDING, fail, note, print_json, progress_bar, run, say
 from streams.cli.source import reading
+from streams.moments import instant
 from streams.secrets.known import known_credentials
 from streams.secrets.scanner import Scanner, SecretsFoundError
 from streams.slices.selection import DEFAULT_TOPICS, Choice

@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.inputs import AsJson, SliceFile, instant
+from streams.cli.inputs import AsJson, SliceFile
 from streams.cli.output import FINDING, note, print_json, print_table, progress_bar, run, say
 from streams.cli.source import reading
 from streams.log import ReadableLog
+from streams.moments import instant
 from streams.replay.snapshot_check import check_snapshots
 from streams.replay.snapshots import write_snapshot
 from streams.replay.spans import Span, part_of

@@ -154,10 +154,8 @@ async def _explained(
             while True:
                 await scene.projection.catch_up()
                 explanation = await scene.projection.ask(explain, reference)
-                for policy in () if explanation is None else explanation.policies:
-                    if explanation is not None and (
-                        policy.verdict == verdict or (outcome and policy.outcome == outcome)
-                    ):
+                for policy in explanation.policies:
+                    if policy.verdict == verdict or (outcome and policy.outcome == outcome):
                         return explanation
                 await asyncio.sleep(_POLL_SECONDS)
     except TimeoutError:

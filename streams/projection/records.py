@@ -27,7 +27,7 @@ class Records:
         query = f"SELECT {_COLUMNS} FROM records WHERE {where} ORDER BY {order} LIMIT ?"  # noqa: S608 - ours, no input
         return [kept_of(*row) for row in self._connection.execute(query, (*values, limit))]
 
-    def rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         """Return the rows of a query of ours."""
         return self._connection.execute(query, values).fetchall()
 
@@ -91,6 +91,18 @@ class Records:
             f"topic = ? AND caused_by IN {_AMONG} AND type IN {_AMONG}", (RANK[topic], _json(ids), _json(types))
         )
 
+    def ends_of(self, command_ids: Collection[str]) -> list[Kept]:
+        """Return the outcomes of commands."""
+        return self.select(f"topic = ? AND caused_by IN {_AMONG} AND outcome IS NOT NULL", (_EVENT, _json(command_ids)))
+
+    def commands_to(self, target: Reference) -> list[Kept]:
+        """Return the commands about a target tag."""
+        return self.select(
+            "topic = ? AND target_repository = ? AND target_tag = ?",
+            (_COMMAND, str(target.repository), target.tag),
+            order="time, part, pos",
+        )
+
     def by_ids(self, topic: str, ids: Iterable[str]) -> dict[str, Kept]:
         """Return records by their ids; those that are not there are left out."""
         found = self.select(f"topic = ? AND id IN {_AMONG}", (RANK[topic], _json(ids)))
@@ -98,20 +110,19 @@ class Records:
 
     # -- Of images
 
-    def tell_of_digest(self, digest: str, types: Iterable[str]) -> list[Kept]:
-        """Return the records of some types that name a digest, the oldest first."""
+    def tell_of_digest(self, digest: str, types: Iterable[str], limit: int) -> list[Kept]:
+        """Return records of some types that name a digest, the oldest first."""
         return self.select(
-            f"{_OF_DIGEST} AND type IN {_AMONG}",
-            (digest, _json(types)),
-            order="time, topic, part, pos",
+            f"{_OF_DIGEST} AND type IN {_AMONG}", (digest, _json(types)), order="time, topic, part, pos", limit=limit
         )
 
-    def copies_from(self, source: Reference, digest: str) -> list[Kept]:
-        """Return the commands to copy this image from a tag."""
-        return self.select(
-            "topic = ? AND source_repository = ? AND source_tag = ? AND type = 'image.copy' AND digest = ?",
-            (_COMMAND, str(source.repository), source.tag, digest),
-            order="time, part, pos",
+    def seen_at(self, digest: str, limit: int) -> list[tuple[str, str, str]]:
+        """Return repositories and tags that were told to have a digest, with the time of the first word."""
+        return self.rows(
+            "SELECT source_repository, source_tag, min(time) FROM records "
+            "WHERE number IN (SELECT record FROM digests WHERE digest = ?) "
+            "AND type IN ('image.pushed', 'image.observed') GROUP BY 1, 2 ORDER BY 3, 1, 2 LIMIT ?",
+            (digest, limit),
         )
 
     # -- Of policies, and names
@@ -121,6 +132,16 @@ class Records:
         found = self.select(
             "topic = ? AND type = 'policy.published'", (_EVENT,), order="revision DESC, part, pos", limit=1
         )
+        return found[0] if found else None
+
+    def revision(self) -> int:
+        """Return the highest published revision; 0 before the first."""
+        ((revision,),) = self.rows("SELECT max(revision) FROM records WHERE type = 'policy.published'")
+        return revision or 0
+
+    def publication(self, revision: int) -> Kept | None:
+        """Return the publication of a revision; None when there is none."""
+        found = self.select("topic = ? AND type = 'policy.published' AND revision = ?", (_EVENT, revision), limit=1)
         return found[0] if found else None
 
     def repositories(self) -> list[str]:

@@ -21,9 +21,7 @@ class System(World):
     """A log with its evaluator, whose copies and removals end as the test wants."""
 
     async def said(self, reference: Reference = DEV) -> Explanation:
-        found = await asked(self.log, explain, reference)
-        assert found is not None
-        return found
+        return await asked(self.log, explain, reference)
 
     async def lines(self, reference: Reference = DEV) -> list[tuple[str, str]]:
         return [(entry.type, entry.text) for entry in await asked(self.log, trail, reference)]

@@ -46,9 +46,7 @@ class System(World):
             await self.record(outcome(end(command.id, command.data), time=time))
 
     async def explain(self, reference: Reference) -> Explanation:
-        found = await asked(self.log, explain, reference)
-        assert found is not None
-        return found
+        return await asked(self.log, explain, reference)
 
 
 async def test_a_push_is_explained_with_its_rules_and_where_it_went() -> None:
@@ -119,7 +117,9 @@ async def test_a_transfer_that_failed_is_told_with_its_cause() -> None:
     await system.carry_out(failing=True)
     (found,) = (await system.explain(DEV)).policies
     assert (found.outcome, found.outcome_detail) == ("failed", "source-gone: no such manifest")
-    assert await asked(system.log, explain, QA) is None, "nothing arrived there"
+    nothing = await asked(system.log, explain, QA)
+    assert (nothing.is_known, nothing.digest) == (False, None)
+    assert nothing.notes[0] == f"to-qa was to bring {digest('one')} from {DEV}: failed, source-gone: no such manifest"
 
 
 async def test_what_the_log_does_not_know_and_what_was_deleted_is_said() -> None:
@@ -128,7 +128,7 @@ async def test_what_the_log_does_not_know_and_what_was_deleted_is_said() -> None
     found = await system.explain(DEV)
     assert (found.digest, found.policies) == (None, ())
     assert found.came_by.startswith("deleted at ")
-    assert await asked(system.log, explain, Reference.parse("first/never:1")) is None
+    assert not (await asked(system.log, explain, Reference.parse("first/never:1"))).is_known
 
 
 async def test_a_digest_that_came_back_is_explained_by_how_it_was_judged_now_and_not_back_then() -> None:

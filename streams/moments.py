@@ -1,0 +1,26 @@
+"""Moments as people write them."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from schemas.instants import Instant, format_instant
+from towline.errors import MisuseError
+
+_DATE_LENGTH: Final = len("2026-11-24")
+
+
+def instant(text: str) -> Instant:
+    """Return a date or a moment of ISO 8601 as an instant; a date is its beginning in UTC.
+
+    Raises:
+        MisuseError: it is neither, or a time without a time zone.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+        if len(text) == _DATE_LENGTH:
+            moment = moment.replace(tzinfo=UTC)
+        return format_instant(moment)
+    except (ValueError, OverflowError):
+        raise MisuseError(
+            f"{text!r} is no moment: write 2026-11-24, 2026-11-24T08:00Z or 2026-11-24T09:00+01:00"
+        ) from None
