@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from schemas.catalogue import encode
-from streams.log import LogRecord
+from streams.log import Append, EventLog, LogRecord
 from streams.topics import CHECKPOINTS, DECISIONS
 from tests.unit.audit.sealed import sealing_key
 from towline.audit.leaves import record_leaf
@@ -121,3 +121,16 @@ def checkpoint_record(partition: int, offset: int, value: bytes) -> LogRecord:
 def kept_lines(log: FixedLog, partition: int = 0) -> bytes:
     """The checkpoints of a partition as a sealer keeps them in a file."""
     return b"".join((record.value or b"") + b"\n" for record in log.records[CHECKPOINTS, partition])
+
+
+async def seal_all(log: EventLog, every: int) -> None:
+    """Seal all decisions of a log, so many with each checkpoint and the rest with the last."""
+    for partition in range(await log.partitions(DECISIONS)):
+        end = await log.high_watermark(DECISIONS, partition)
+        records = [record async for record in log.read(DECISIONS, partition, 0, end)]
+        made = FixedLog(partition + 1)
+        made.records[DECISIONS, partition] = records
+        seal(made, partition, [*range(every, len(records), every), *([len(records)] if records else [])])
+        key = str(partition).encode()
+        for checkpoint in made.records[CHECKPOINTS, partition]:
+            await log.append(Append(CHECKPOINTS, key, checkpoint.value or b"", partition=partition))

@@ -17,13 +17,13 @@ _KINDS: Final[dict[str, Kind]] = {
 }
 
 
-def findings_of(partition: int, differences: list[Difference]) -> Iterator[Finding]:
-    """Yield the findings of a partition's records, in their order."""
+def findings_of(partition: int, differences: list[Difference]) -> list[Finding]:
+    """Return the findings of a partition's records, in the order in which they were sealed."""
     moved = _moved(differences)
     rest = [left for item in differences if (left := _without(item, moved)) is not None]
-    yield from (_moved_finding(partition, *places) for places in moved.values())
-    for run in _runs(rest):
-        yield _finding(partition, run)
+    found = [_moved_finding(partition, *places) for places in moved.values()]
+    found += [_finding(partition, run) for run in _runs(rest)]
+    return sorted(found, key=lambda finding: finding.index or 0)
 
 
 def _moved(differences: Iterable[Difference]) -> dict[bytes, tuple[Difference, Difference]]:
