@@ -19,7 +19,7 @@ def written(path: Path) -> Iterator[BinaryIO]:
     Raises:
         StorageError: the file cannot be written; the text has the path and the reason.
     """
-    part = path.with_name(f".{path.name}.part")
+    part = part_of(path)
     try:
         with _open(part) as file:
             yield file
@@ -32,6 +32,11 @@ def written(path: Path) -> Iterator[BinaryIO]:
         if isinstance(error, OSError):
             raise StorageError(f"cannot write {path}: {error.strerror or error}") from None
         raise
+
+
+def part_of(path: Path) -> Path:
+    """Return the name that a file has until it is complete."""
+    return path.with_name(f".{path.name}.part")
 
 
 def _open(path: Path) -> BinaryIO:

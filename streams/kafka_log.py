@@ -70,6 +70,7 @@ class KafkaLog(KafkaReadLog):
                                 record.value,
                                 record.key,
                                 partition=partition,
+                                timestamp_ms=record.timestamp_ms,
                                 headers=list(record.headers),
                             )
                         )

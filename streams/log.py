@@ -48,6 +48,8 @@ class Append:
     #: Where it goes; None for the partition of the key.
     partition: int | None = None
     headers: Headers = NO_HEADERS
+    #: When it was made, in milliseconds since 1970; None for now.
+    timestamp_ms: int | None = None
 
     def __post_init__(self) -> None:
         if self.key is None and self.partition is None:

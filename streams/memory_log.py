@@ -50,7 +50,9 @@ class MemoryLog:
         async with self._grown:
             stored = self._records[record.topic, partition]
             position = Position(record.topic, partition, self._low[record.topic, partition] + len(stored))
-            stored.append(LogRecord(*position, record.key, record.value, record.headers, next(self._clock_ms)))
+            now = next(self._clock_ms)
+            made = now if record.timestamp_ms is None else record.timestamp_ms
+            stored.append(LogRecord(*position, record.key, record.value, record.headers, made))
             self._grown.notify_all()
         return position
 

@@ -361,6 +361,7 @@ slice_problem_count: Final = 100
 
 #: Secrets in records that are told one by one; the others are counted.
 told_secret_count: Final = 50
+
 # -- The read side ----------------------------------------------------------------------------------------------------
 
 #: How long one process waits for another that writes the same projection: a batch is written in a fraction of a second,
@@ -400,3 +401,9 @@ replay_aside_count: Final = 8192
 
 #: Differences of one comparison that are told one by one; the others are counted.
 told_difference_count: Final = 100
+# -- Exports ----------------------------------------------------------------------------------------------------------
+
+#: Records that an export holds in memory at once, and writes to a file of each format and day; and the bytes of their
+#: values, since some are large.
+export_chunk_records: Final = 20_000
+export_chunk_bytes: Final = 32 * 1024 * 1024

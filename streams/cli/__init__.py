@@ -52,7 +52,7 @@ class Commands(LateGroup):
         "event": Late("streams.cli.events", "app", "Tell Towline that something was pushed."),
         "scan": Late("streams.cli.facts", "app", "Tell Towline what scanners and SBOM tools found."),
         "registry": Late("streams.cli.registry", "app", "See what the registries of the settings let Towline do."),
-        "replay": Late("streams.cli.replay", "app", "Fold the log anew. Reads only."),
+        "replay": Late("streams.cli.replay", "app", "Fold the log anew. Only import writes, and only to an empty log."),
         "audit": Late("streams.cli.audit", "app", "What happened, and why."),
         "mirror": Late(
             "streams.cli.mirrors", "app", "Mirrors: ask a source now, see how they are and what webhooks missed."

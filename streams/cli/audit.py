@@ -12,6 +12,7 @@ from streams.audit.origin import origin
 from streams.audit.trail import TrailEntry, entry_of, trail
 from streams.cli.audit_blast import blast_command
 from streams.cli.explaining import print_explanation, print_lineage, print_origin
+from streams.cli.export import export_command
 from streams.cli.inputs import AsJson, Since, SliceFile, Until, reference
 from streams.cli.output import FINDING, note, print_json, print_table, run, say
 from streams.cli.projected import projected
@@ -26,6 +27,7 @@ app.command("key")(key_command)
 app.command("blast")(blast_command)
 app.command("verify")(verify_command)
 app.command("prove")(prove_command)
+app.command("export")(export_command)
 
 Ref = Annotated[str, typer.Argument(metavar="REF", help="REGISTRY/REPOSITORY:TAG")]
 

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from schemas.instants import Instant
 from schemas.references import Reference, Repository
+from streams.moments import instant
 from towline.errors import MisuseError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -44,6 +46,18 @@ def repository(text: str) -> Repository:
         return Repository.parse(text)
     except ValueError as error:
         raise MisuseError(str(error)) from None
+
+
+def window(since: str | None, until: str | None) -> tuple[Instant | None, Instant | None]:
+    """Return the moments that --from and --to give.
+
+    Raises:
+        MisuseError: one is no moment, or nothing is between them.
+    """
+    found = None if since is None else instant(since), None if until is None else instant(until)
+    if found[0] and found[1] and found[0] >= found[1]:
+        raise MisuseError("--from is not before --to, so nothing is between them")
+    return found
 
 
 def read_file(path: str) -> bytes:

@@ -13,7 +13,7 @@ from schemas.instants import Instant
 from streams.cli.inputs import AsJson, SliceFile, repository
 from streams.cli.output import FINDING, note, print_json, progress_bar, run, say
 from streams.cli.replay_what_if import what_if_command
-from streams.cli.slices import export_command
+from streams.cli.slices import export_command, import_command
 from streams.cli.snapshots import Directory, folder_of, snapshot_command
 from streams.cli.source import quarantined, reading
 from streams.kafka_read_log import KafkaReadLog
@@ -26,10 +26,11 @@ from streams.slices.reader import open_slice
 from towline.errors import MisuseError
 from towline.settings import Settings, load_settings
 
-app = typer.Typer(help="Fold the log anew. Reads only.", no_args_is_help=True)
+app = typer.Typer(help="Fold the log anew. Only import writes, and only to an empty log.", no_args_is_help=True)
 app.command("export")(export_command)
 app.command("what-if")(what_if_command)
 app.command("snapshot")(snapshot_command)
+app.command("import")(import_command)
 
 
 @app.command("verify")

@@ -1,4 +1,4 @@
-"""``towline replay export``: the log as a file."""
+"""``towline replay export`` and ``import``: the log as a file, and a file as a log."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.inputs import AsJson, Since, Until, repository
+from streams.cli.inputs import AsJson, Since, Until, repository, window
 from streams.cli.output import FINDING, fail, note, print_json, progress_bar, run, say
-from streams.cli.source import reading
-from streams.moments import instant
+from streams.cli.source import opened_slice, reading
+from streams.kafka_log import KafkaLog
 from streams.secrets.known import known_credentials
 from streams.secrets.scanner import Scanner, SecretsFoundError
+from streams.slices.loading import load_slice
 from streams.slices.selection import DEFAULT_TOPICS, Choice
 from streams.slices.writer import write_slice
 from streams.topics import TOPICS
@@ -64,15 +65,8 @@ def _choice(since: str | None, until: str | None, of: list[str], topics: list[st
     for topic in topics:
         if topic not in TOPICS:
             raise MisuseError(f"there is no topic {topic!r}; there are {', '.join(TOPICS)}")
-    choice = Choice(
-        topics=tuple(dict.fromkeys(topics)) if topics else DEFAULT_TOPICS,
-        since=None if since is None else instant(since),
-        until=None if until is None else instant(until),
-        repositories=tuple(repository(text) for text in of),
-    )
-    if choice.since and choice.until and choice.since >= choice.until:
-        raise MisuseError("--from is not before --to, so nothing is between them")
-    return choice
+    chosen = tuple(dict.fromkeys(topics)) if topics else DEFAULT_TOPICS
+    return Choice(chosen, *window(since, until), tuple(repository(text) for text in of))
 
 
 async def _export(file: Path, asked: Callable[[], Choice], allowed: list[str], as_json: bool) -> int:
@@ -101,6 +95,29 @@ async def _export(file: Path, asked: Callable[[], Choice], allowed: list[str], a
     return 0
 
 
+def import_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A slice of the log.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write a slice into an empty log, such as that of an embedded broker, so that every command works on it.
+
+    Records get the offsets that they had: every topic has to be empty, and the slice to begin at offset 0. Mostly
+    --slice FILE is all that is needed.
+    """
+    run(_import(file, as_json))
+
+
+async def _import(file: Path, as_json: bool) -> None:
+    async with opened_slice(file) as given, KafkaLog(load_settings().kafka) as log:
+        with progress_bar() as bar:
+            task = bar.add_task("importing", total=None)
+            count = await load_slice(log, given, lambda done, total: bar.update(task, completed=done, total=total))
+    if as_json:
+        print_json({"file": str(file), "records": count})
+    else:
+        say(f"{file}: {count} records are in the log")
+
+
 def print_secrets(error: SecretsFoundError, as_json: bool) -> int:
     """Print where the secrets are, never what they are; return the exit code."""
     if as_json:
@@ -110,5 +127,5 @@ def print_secrets(error: SecretsFoundError, as_json: bool) -> int:
         say(str(finding))
     if error.count > len(error.findings):
         say(f"and {error.count - len(error.findings)} more")
-    note(f"error: {error}. Change those that are real; --allow KIND@PLACE lets one pass that is none")
+    note(f"error: {error}, and nothing is written that holds one. --allow KIND@PLACE lets pass what is none")
     return FINDING

@@ -28,15 +28,25 @@ async def reading(slice_file: Path | None = None, *, insist: bool = True) -> Asy
         async with KafkaReadLog(load_settings().kafka) as log:
             yield log
         return
+    async with opened_slice(slice_file, insist=insist) as given:
+        yield given
+
+
+def opened_slice(path: Path, *, insist: bool = True) -> SliceLog:
+    """Open a slice, and tell what it leaves out.
+
+    Raises:
+        MisuseError: the slice cannot be used.
+        StorageError: there is no room to unpack it.
+    """
     with progress_bar() as bar:
-        task = bar.add_task(f"checking {slice_file.name}", total=None)
+        task = bar.add_task(f"checking {path.name}", total=None)
         opened = open_slice(
-            slice_file, insist=insist, progress=lambda done, total: bar.update(task, completed=done, total=total)
+            path, insist=insist, progress=lambda done, total: bar.update(task, completed=done, total=total)
         )
     for line in told_of(opened.header):
-        note(f"{slice_file.name}: {line}")
-    async with opened as log:
-        yield log
+        note(f"{path.name}: {line}")
+    return opened
 
 
 def told_of(header: Header) -> list[str]:

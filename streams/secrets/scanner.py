@@ -56,10 +56,10 @@ class Finding:
 
 
 class SecretsFoundError(TowlineError):
-    """Records hold secrets, so that nothing was written. A finding, not a failure."""
+    """Records hold secrets, so they are not written to a file. A finding, not a failure."""
 
     def __init__(self, findings: list[Finding], count: int) -> None:
-        super().__init__(f"{count} secrets found, nothing was written")
+        super().__init__(f"{count} secret{'' if count == 1 else 's'} found")
         self.findings = findings
         self.count = count
 

@@ -16,6 +16,8 @@ from schemas.catalogue import describe
 from schemas.instants import Instant
 from schemas.references import Count, Frozen
 from streams.log import LogRecord
+from streams.secrets.scanner import Scanner
+from streams.secrets.shapes import SHAPES
 from towline.settings import Place
 
 VERSION: Final = 1
@@ -57,7 +59,7 @@ class Header(Frozen):
 
 
 class Scan(Frozen):
-    """The line before the end: which secrets every record was searched for."""
+    """Which secrets every record was searched for; the line before the end."""
 
     #: Of how many credentials of the settings.
     credentials: Count
@@ -65,6 +67,11 @@ class Scan(Frozen):
     kinds: tuple[str, ...]
     #: What was found, or not looked for, and let pass by whoever made the slice: KIND@PLACE.
     allowed: tuple[str, ...] = ()
+
+
+def scan_by(scanner: Scanner) -> Scan:
+    """Return what a scanner searches for."""
+    return Scan(credentials=scanner.credentials, kinds=tuple(SHAPES), allowed=tuple(sorted(scanner.allowed)))
 
 
 class End(Frozen):

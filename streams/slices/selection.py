@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from schemas.instants import Instant
+from schemas.instants import Instant, parse_instant
 from schemas.references import Repository
 from streams.arrival import arrived_at
 from streams.log import LogRecord, ReadableLog
@@ -56,7 +56,7 @@ async def choose(log: ReadableLog, choice: Choice) -> Ranges:
             ranges[DECISIONS] = await _decisions(log, partition, events)
         for topic in choice.topics:
             if topic == CHECKPOINTS:
-                ranges[topic] = await _checkpoints(log, partition, ranges[DECISIONS])
+                ranges[topic] = await checkpoints_over(log, partition, ranges[DECISIONS])
             elif topic not in ranges:
                 ranges[topic] = await _window(log, topic, partition, choice)
             chosen[topic][partition] = ranges[topic]
@@ -117,7 +117,13 @@ async def _decisions(log: ReadableLog, partition: int, events: Range) -> Range:
     return await _before(log, DECISIONS, partition, whole, is_later)
 
 
-async def _checkpoints(log: ReadableLog, partition: int, decisions: Range) -> Range:
+async def checkpoints_over(log: ReadableLog, partition: int, decisions: Range) -> Range:
+    """Return the checkpoints that are over the decisions of a range alone: up to the first one that is over later ones.
+
+    Raises:
+        LogUnavailableError: the log cannot be reached.
+        TopicMismatchError: the topic is missing.
+    """
     whole = await _whole(log, CHECKPOINTS, partition)
 
     def is_later(record: LogRecord) -> bool:
@@ -130,10 +136,11 @@ async def _checkpoints(log: ReadableLog, partition: int, decisions: Range) -> Ra
 def recorded_time(record: LogRecord) -> Instant:
     """Return when a record was recorded: as it says itself, or else as the log says."""
     time = _member(record, "time")
-    return time if isinstance(time, str) and len(time) == _INSTANT_LENGTH else arrived_at(record)
-
-
-_INSTANT_LENGTH: Final = len("2026-11-24T08:00:00.000000Z")
+    try:
+        parse_instant(time if isinstance(time, str) else "")
+    except ValueError:
+        return arrived_at(record)
+    return str(time)
 
 
 def _member(record: LogRecord, *path: str) -> Any:

@@ -12,8 +12,7 @@ from schemas.instants import format_instant
 from streams.files import written
 from streams.log import ReadableLog
 from streams.secrets.scanner import Finding, Scanner, SecretsFoundError
-from streams.secrets.shapes import SHAPES
-from streams.slices.form import Chosen, End, Header, Scan, end_line, header_line, record_line, scan_line
+from streams.slices.form import Chosen, End, Header, end_line, header_line, record_line, scan_by, scan_line
 from streams.slices.index import Progress
 from streams.slices.selection import Choice, Ranges, choose, count_of
 from towline import limits
@@ -87,9 +86,7 @@ async def _write(log: ReadableLog, file: IO[bytes], header: Header, scanner: Sca
             done += kept.end - kept.first
     if found:
         raise SecretsFoundError(findings, found)
-    sink.write(
-        scan_line(Scan(credentials=scanner.credentials, kinds=tuple(SHAPES), allowed=tuple(sorted(scanner.allowed))))
-    )
+    sink.write(scan_line(scan_by(scanner)))
     sha256 = sink.sha256.hexdigest()
     sink.write(end_line(End(records=records, sha256=sha256)))
     return Written(records, sha256)
