@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import faust
+from faust.types.auth import CredentialsT
 
 from agents.consumer import RunConsumer, RunScheduler, RunTransport
 from agents.shell import Shell
@@ -32,10 +33,11 @@ def make_app(app_id: str, settings: Settings, partitions: int) -> faust.App:
     """Return an app without agents, with the settings that mattered when measured."""
     data_dir = settings.data_dir / app_id
     data_dir.mkdir(parents=True, exist_ok=True)
-    bootstrap = ";".join(f"kafka://{server}" for server in client_options(settings.kafka)["bootstrap_servers"])
+    options = client_options(settings.kafka)
     app = faust.App(
         app_id,
-        broker=bootstrap,
+        broker=";".join(f"kafka://{server}" for server in options["bootstrap_servers"]),
+        broker_credentials=_credentials(options),
         ConsumerScheduler=RunScheduler,
         store="rocksdb://",
         datadir=str(data_dir),
@@ -68,6 +70,18 @@ def make_app(app_id: str, settings: Settings, partitions: int) -> faust.App:
     for name in ("faust", "aiokafka", "mode", StateTable.__module__, RunConsumer.__module__):
         logging.getLogger(name).setLevel(settings.worker.log_level.upper())
     return app
+
+
+def _credentials(options: Mapping[str, Any]) -> CredentialsT | None:
+    """Return in Faust's words how a client of ours reaches the broker."""
+    if "sasl_mechanism" in options:
+        return faust.SASLCredentials(
+            mechanism=options["sasl_mechanism"],
+            username=options["sasl_plain_username"],
+            password=options["sasl_plain_password"],
+            ssl_context=options.get("ssl_context"),
+        )
+    return faust.SSLCredentials(options["ssl_context"]) if "ssl_context" in options else None
 
 
 def attach(app: faust.App, attachment: Attachment, changelog: Changelog, partitions: int) -> Shell:

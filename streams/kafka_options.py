@@ -1,10 +1,13 @@
 """The options of every Kafka client, in one place. What settings say about reaching the broker is applied here."""
 
+import ssl
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final
 
 from towline import limits
 from towline.errors import SettingsError
-from towline.settings import KafkaSettings
+from towline.settings import KafkaSettings, read_credential
 
 #: A request and the age at which an unsent batch is given up take half of the time for an append each, because a
 #: batch can expire just after it was sent.
@@ -16,14 +19,25 @@ _FETCH_WAIT_MS: Final = 100
 
 
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
-    """Return how to reach the broker.
+    """Return how to reach the broker, and as whom.
 
     Raises:
-        SettingsError: no broker is set.
+        SettingsError: no broker is set, or the password or ``ca_file`` cannot be read.
     """
     if settings.bootstrap is None:
         raise SettingsError("no broker: set kafka.bootstrap in towline.yaml or TOWLINE_KAFKA_BOOTSTRAP to HOST:PORT")
-    return {"bootstrap_servers": settings.bootstrap.split(","), "request_timeout_ms": _REQUEST_TIMEOUT_MS}
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.bootstrap.split(","),
+        "request_timeout_ms": _REQUEST_TIMEOUT_MS,
+        "security_protocol": settings.security_protocol.upper(),
+    }
+    if settings.encrypts:
+        options["ssl_context"] = _trusting(settings.ca_file)
+    if settings.authenticates:
+        options["sasl_mechanism"] = settings.sasl_mechanism.upper()
+        options["sasl_plain_username"] = settings.username
+        options["sasl_plain_password"] = read_credential(settings.password or "")
+    return options
 
 
 def producer_options(settings: KafkaSettings) -> dict[str, Any]:
@@ -51,3 +65,12 @@ def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
         "fetch_max_wait_ms": _FETCH_WAIT_MS,
         "max_partition_fetch_bytes": limits.record_bytes,
     }
+
+
+@lru_cache(maxsize=8)
+def _trusting(ca_file: Path | None) -> ssl.SSLContext:
+    """Return what checks the broker's certificate; remembered, because every reader of a partition needs it."""
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(f"kafka.ca_file {ca_file}: no certificates in PEM can be read: {error}") from None

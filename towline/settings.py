@@ -6,6 +6,7 @@ event or log line.
 """
 
 import os
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -118,11 +119,52 @@ class ReceiverSettings(Part):
 
 
 class KafkaSettings(Part):
-    """How to reach the broker, and how topics are made."""
+    """How to reach the broker, as whom, and how topics are made."""
 
     bootstrap: str | None = None
+    #: ``sasl_*`` shows who we are, ``*ssl`` encrypts and checks the broker's certificate.
+    security_protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
+    sasl_mechanism: Literal["plain", "scram-sha-256", "scram-sha-512"] = "scram-sha-512"
+    username: str | None = None
+    password: CredentialReference | None = None
+    #: A PEM file with the certificate authorities to trust for the broker, instead of the usual ones.
+    ca_file: Path | None = None
     partitions: Annotated[int, Field(ge=1, le=1024)] = 12
     replication: Annotated[int, Field(ge=1, le=7)] = 1
+
+    @property
+    def encrypts(self) -> bool:
+        """Whether what goes to the broker and comes from it is encrypted."""
+        return self.security_protocol in ("ssl", "sasl_ssl")
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether the broker is shown a username and a password."""
+        return self.security_protocol in ("sasl_plaintext", "sasl_ssl")
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> "KafkaSettings":
+        if self.security_protocol != "plaintext" and self.bootstrap is None:
+            raise ValueError(f"{self.security_protocol} needs bootstrap: the embedded broker knows plaintext alone")
+        given = [name for name in ("username", "password") if getattr(self, name) is not None]
+        if self.authenticates and len(given) < 2:
+            raise ValueError(f"{self.security_protocol} needs username and password")
+        if given and not self.authenticates:
+            raise ValueError(f"{given[0]} is shown to nobody: set security_protocol to sasl_ssl")
+        if self.ca_file is not None and not self.encrypts:
+            raise ValueError("ca_file has a use only with security_protocol ssl or sasl_ssl")
+        if self.authenticates and not self.encrypts and self.sasl_mechanism == "plain":
+            for server in (self.bootstrap or "").split(","):
+                if server and not _is_loopback(server.rpartition(":")[0]):
+                    raise ValueError(f"{server} would get the password readable for all in between: use sasl_ssl")
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class WorkerSettings(Part):

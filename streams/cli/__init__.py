@@ -46,7 +46,11 @@ class Commands(LateGroup):
             "explain_command",
             "Say why a tag did or did not move: each policy, each rule; exit 1 when the log knows nothing of it.",
         ),
-        "topics": Late("streams.cli.topics", "app", "Create the topics, or compare them with what they must be."),
+        "topics": Late(
+            "streams.cli.topics",
+            "app",
+            "Create the topics, compare them with what they must be, see who may do what with them.",
+        ),
         "policy": Late("streams.cli.policy", "app", "Check policies, bring them into force, look at them."),
         "webhook": Late("streams.cli.webhook", "app", "Say who is told of what by webhooks, and see how that goes."),
         "event": Late("streams.cli.events", "app", "Tell Towline that something was pushed."),

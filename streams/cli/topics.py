@@ -1,14 +1,19 @@
 """``towline topics``."""
 
+import shlex
+
 import typer
 
 from streams.cli.inputs import AsJson
 from streams.cli.output import FINDING, print_json, print_table, run, say
+from streams.principals import grants
 from streams.provision import create_topics, verify_topics
 from streams.topics import FOREVER, TOPICS
 from towline.settings import load_settings
 
-app = typer.Typer(help="Create the topics, or compare them with what they must be.", no_args_is_help=True)
+app = typer.Typer(
+    help="Create the topics, compare them with what they must be, see who may do what with them.", no_args_is_help=True
+)
 
 
 @app.command("create")
@@ -55,3 +60,20 @@ async def _verify(as_json: bool) -> int:
     else:
         say(f"all {len(TOPICS)} topics are as they must be")
     return FINDING if differences else 0
+
+
+@app.command("acls")
+def acls(as_json: AsJson = False) -> None:
+    """Print the commands of Kafka that give each part the rights it needs, and no more. Changes nothing."""
+    run(_acls(as_json))
+
+
+async def _acls(as_json: bool) -> int:
+    given = grants()
+    if as_json:
+        print_json({"grants": given})
+        return 0
+    server = load_settings().kafka.bootstrap or "HOST:PORT"
+    for grant in given:
+        say(shlex.join(["kafka-acls.sh", "--bootstrap-server", server, *grant.arguments()]))
+    return 0

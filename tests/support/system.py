@@ -92,7 +92,7 @@ class System:
     def environment(self, **changes: str) -> dict[str, str]:
         return child_environment(TOWLINE_SETTINGS=str(self.settings_file), **changes)
 
-    async def start(self, role: str, *, name: str = "one", failpoints: str = "") -> Worker:
+    async def start(self, role: str, *, name: str = "one", failpoints: str = "", **environment: str) -> Worker:
         """Start a worker; workers of the same name share their local data, one after the other."""
         log_file = self.folder / f"{role}-{name}-{len(self.running)}.log"
         with log_file.open("wb") as sink:
@@ -102,7 +102,9 @@ class System:
                 "agents",
                 role,
                 stderr=sink,
-                env=self.environment(TOWLINE_DATA_DIR=str(self.folder / f"data-{name}"), TOWLINE_FAILPOINTS=failpoints),
+                env=self.environment(
+                    TOWLINE_DATA_DIR=str(self.folder / f"data-{name}"), TOWLINE_FAILPOINTS=failpoints, **environment
+                ),
             )
         worker = Worker(role, process, log_file)
         self.running.append(worker)
@@ -178,10 +180,11 @@ async def system(
     audit: Mapping[str, Any] | None = None,
     tick_seconds: float = 1,
     session_timeout_seconds: float = 6,
+    kafka: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[System]:
     """Create the topics and settings of a system on an empty broker; its workers are killed on leaving."""
     document: dict[str, Any] = {
-        "kafka": {"bootstrap": bootstrap, "partitions": PARTITIONS},
+        "kafka": {"bootstrap": bootstrap, "partitions": PARTITIONS, **(kafka or {})},
         "registries": dict(registries),
         "hooks": dict(hooks or {}),
         "keys": dict(keys or {}),

@@ -1,7 +1,7 @@
 """Apache Kafka as a test wants it: one node, or three that can be killed."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,9 +9,15 @@ from tests.support.kafka.node import QUICK_START, KafkaNode, free_seats
 
 
 @contextmanager
-def apache_kafka(settings: Mapping[str, str] | None = None, *, quick_start: bool = True) -> Iterator[KafkaNode]:
+def apache_kafka(
+    settings: Mapping[str, str] | None = None,
+    *,
+    quick_start: bool = True,
+    guarded: bool = False,
+    users: Sequence[str] = (),
+) -> Iterator[KafkaNode]:
     """Run one node; ``settings`` are added to its server properties. Benchmarks want ``quick_start=False``."""
-    with _nodes(1, settings or {}, quick_start=quick_start) as nodes:
+    with _nodes(1, settings or {}, quick_start=quick_start, guarded=guarded, users=users) as nodes:
         yield nodes[0]
 
 
@@ -23,7 +29,9 @@ def three_nodes(settings: Mapping[str, str] | None = None) -> Iterator[list[Kafk
 
 
 @contextmanager
-def _nodes(number: int, settings: Mapping[str, str], *, quick_start: bool) -> Iterator[list[KafkaNode]]:
+def _nodes(
+    number: int, settings: Mapping[str, str], *, quick_start: bool, guarded: bool = False, users: Sequence[str] = ()
+) -> Iterator[list[KafkaNode]]:
     seats = free_seats(number)
     voters = ",".join(seat.voter for seat in seats)
     replication = {
@@ -39,6 +47,8 @@ def _nodes(number: int, settings: Mapping[str, str], *, quick_start: bool) -> It
                 voters,
                 {**replication, **settings},
                 QUICK_START if quick_start else (),
+                guarded,
+                users,
             )
             for seat in seats
         ]

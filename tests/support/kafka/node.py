@@ -4,7 +4,7 @@ import asyncio
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,11 +26,13 @@ QUICK_START: Final = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A node's number and its two ports on loopback."""
+    """A node's number and its ports on loopback."""
 
     node: int
     port: int
     controller_port: int
+    #: Where principals come that have to say who they are, if the node has such a listener.
+    guarded_port: int
 
     @property
     def address(self) -> str:
@@ -43,11 +45,11 @@ class Seat:
 
 def free_seats(number: int) -> list[Seat]:
     """Find ports that nobody listens on, all held open at once so that they differ."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2 * number)]
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3 * number)]
     ports = [each.getsockname()[1] for each in sockets]
     for each in sockets:
         each.close()
-    return [Seat(node + 1, ports[2 * node], ports[2 * node + 1]) for node in range(number)]
+    return [Seat(node + 1, *ports[3 * node : 3 * node + 3]) for node in range(number)]
 
 
 @dataclass
@@ -59,6 +61,10 @@ class KafkaNode:
     voters: str
     settings: Mapping[str, str]
     jvm: tuple[str, ...] = QUICK_START
+    #: Whether it has a listener for principals.
+    guarded: bool = False
+    #: Principals that it knows from the beginning, in the words of Kafka's storage tool.
+    users: Sequence[str] = ()
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -75,7 +81,8 @@ class KafkaNode:
         self.directory.mkdir(parents=True)
         lines = [f"{name}={value}\n" for name, value in self._properties().items()]
         self._properties_file.write_text("".join(lines), encoding="utf-8")
-        arguments = ["format", "-t", CLUSTER_ID, "-c", str(self._properties_file)]
+        users = [part for user in self.users for part in ("--add-scram", user)]
+        arguments = ["format", "-t", CLUSTER_ID, "-c", str(self._properties_file), *users]
         command = self._java("kafka.tools.StorageTool", *arguments)
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -150,13 +157,14 @@ class KafkaNode:
         return self.directory / "output.txt"
 
     def _properties(self) -> dict[str, str]:
+        guarded = f",GUARDED://127.0.0.1:{self.seat.guarded_port}" if self.guarded else ""
         return {
             "process.roles": "broker,controller",
             "node.id": str(self.seat.node),
             "controller.quorum.voters": self.voters,
-            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{self.seat.controller_port}",
-            "advertised.listeners": f"PLAINTEXT://{self.address}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{self.seat.controller_port}{guarded}",
+            "advertised.listeners": f"PLAINTEXT://{self.address}{guarded}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,GUARDED:SASL_SSL",
             "controller.listener.names": "CONTROLLER",
             "log.dirs": str(self.directory / "data"),
             # A mistyped topic must fail, not appear.
