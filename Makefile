@@ -38,7 +38,7 @@ quick: $(STAMP) ## the tests that need no broker and no registry (under a minute
 .PHONY: test
 test: check parts ## everything, on Apache Kafka and real registries
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile tests -m "not kafka and not chaos"
-	@$(BIN)/python -m pytest tests -m "kafka or chaos"
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests -m "kafka or chaos"
 
 .PHONY: check
 check: $(STAMP) ## formatting, lint, types, import rules

@@ -110,6 +110,7 @@ async def running(
             hooks={"first": {"registry": "first", "dialect": "distribution", "token": "env:HOOK_TOKEN"}},
             receivers={"pipeline": {"url": f"{pipeline.url}/", "secrets": [f"file:{folder / 'secret'}"]}},
             egress={"allow": [pipeline.url.removeprefix("http://")]},
+            audit={"key": f"file:{folder / 'seal.pem'}", "every_seconds": 1},
             kafka=as_operator,
         ) as one,
         Registries(one.settings.registries) as clients,
