@@ -80,7 +80,8 @@ class KafkaReadLog:
                 self._partitions[topic] = len(known)
                 break
         if topic not in self._partitions:
-            raise TopicMismatchError(f"topic {topic} does not exist: towline topics create")
+            hidden = f", or {who} may not see it: towline topics acls" if (who := self._settings.username) else ""
+            raise TopicMismatchError(f"topic {topic} does not exist: towline topics create{hidden}")
         return self._partitions[topic]
 
     async def low_watermark(self, topic: str, partition: int) -> int:
