@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 from schemas.canonical import canonical_bytes
 from schemas.checkpoints import Checkpoint
 from schemas.commands import CopyImage, InspectImage, PollRepository, RemoveTag, ResolveTag
-from schemas.deadletters import DeadLetter
+from schemas.deadletters import DeadLetter, InputRequeued
 from schemas.decisions import Decision
 from schemas.envelope import Envelope, WireEnvelope
 from schemas.events import (
@@ -113,7 +113,7 @@ COMMAND_TYPES: Final[dict[str, type[Frozen]]] = {
     "webhook.deliver": DeliverWebhook,
 }
 DECISION_TYPES: Final[dict[str, type[Frozen]]] = {"decision.made": Decision}
-DEADLETTER_TYPES: Final[dict[str, type[Frozen]]] = {"input.rejected": DeadLetter}
+DEADLETTER_TYPES: Final[dict[str, type[Frozen]]] = {"input.rejected": DeadLetter, "input.requeued": InputRequeued}
 CHECKPOINT_TYPES: Final[dict[str, type[Frozen]]] = {"checkpoint.sealed": Checkpoint}
 
 #: Every type on any topic, with the model of its current version.

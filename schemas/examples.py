@@ -7,7 +7,7 @@ from schemas.canonical import content_id, sha256_hex
 from schemas.catalogue import type_of
 from schemas.checkpoints import Checkpoint
 from schemas.commands import CopyImage, InspectImage, PollRepository, RemoveTag, ResolveTag
-from schemas.deadletters import DeadLetter
+from schemas.deadletters import DeadLetter, InputRequeued
 from schemas.decisions import Decision, RuleFinding
 from schemas.descriptors import OCI_MANIFEST
 from schemas.envelope import Envelope
@@ -356,6 +356,11 @@ EXAMPLES: Final[Mapping[str, Envelope[Frozen]]] = {
         ),
         *(_envelope(data, "towline/transferrer", _QA) for data in _TRANSFERRED),
         _envelope(_DEAD_LETTER, "towline/deadletters", "towline.inbound/3/17"),
+        _envelope(
+            InputRequeued(letter_id=content_id("example", "input.rejected"), actor="ann", sent="delivery"),
+            "towline/cli",
+            "towline.inbound/3/17",
+        ),
         # Its id is that of what is signed.
         Envelope(
             "092d0481c4f862558d213c07607377f996e3e9e1597b63a4520f9a4ce08fe19a",

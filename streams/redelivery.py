@@ -13,10 +13,10 @@ from typing import Final
 
 from schemas.catalogue import UnreadableRecordError, decode
 from schemas.envelope import Envelope
-from schemas.events import ImageDeleted, ImageHinted, ImagePushed
+from schemas.events import ImageDeleted, ImageHinted, ImagePushed, TagRemoved
 from schemas.facts import ScanNoticed
 from schemas.instants import Instant
-from schemas.outcomes import Report
+from schemas.outcomes import Arrived, Report
 from schemas.references import Frozen, Reference
 from streams.arrival import arrived_at
 from streams.inbound import events_from_record
@@ -31,6 +31,9 @@ SOURCE: Final = "towline/redelivery"
 
 #: A tag that had no more events since remembers the one that comes again, also when others come meanwhile.
 _SINCE_MAX: Final = limits.recent_event_count // 2
+
+#: Why a delivery that could be taken for another one is not sent itself.
+NAMELESS: Final = "its sender does not name what it delivers"
 
 #: What senders of webhooks tell.
 _TOLD: Final = (ImagePushed, ImageDeleted, ImageHinted, ScanNoticed)
@@ -58,11 +61,8 @@ async def inbound_again(log: EventLog, partition: int, offset: int, now: Instant
     events = tuple(events_from_record(stored, arrived_at(stored)))
     if not events:
         raise MisuseError(f"{INBOUND} {partition}/{offset} tells of no image: no event follows from it")
-    # An event that its sender did not name is another one when it is recorded at another moment.
-    later = events_from_record(stored, now)
-    nameless = any(event.id != other.id for event, other in zip(events, later, strict=True))
-    reason = "its sender does not name what it delivers" if nameless else await _forgotten(log, events)
-    return _again(events, _same(stored), reason, now)
+    reason = NAMELESS if is_nameless(stored, events, now) else await _forgotten(log, events)
+    return send_again(events, _same(stored), reason, now)
 
 
 async def event_again(log: EventLog, event_id: str, now: Instant) -> Redelivery:
@@ -74,33 +74,40 @@ async def event_again(log: EventLog, event_id: str, now: Instant) -> Redelivery:
     stored, event = await _found(log, event_id)
     if not isinstance(event.data, _TOLD):
         raise MisuseError(f"{event.subject}: no sender of webhooks told this event, so it cannot be sent again")
-    return _again((event,), _same(stored), await _forgotten(log, (event,)), now)
+    return send_again((event,), _same(stored), await _forgotten(log, (event,)), now)
+
+
+def is_nameless(stored: LogRecord, events: Sequence[Envelope[Frozen]], now: Instant) -> bool:
+    """Tell whether an event of a delivery is another one when it is recorded at another moment."""
+    later = events_from_record(stored, now)
+    return any(event.id != other.id for event, other in zip(events, later, strict=True))
 
 
 def _same(stored: LogRecord) -> Append:
     return Append(stored.topic, stored.key, stored.value or b"", stored.partition, stored.headers)
 
 
-def _again(events: tuple[Envelope[Frozen], ...], same: Append, reason: str, now: Instant) -> Redelivery:
-    tags = dict.fromkeys(tag for event in events if (tag := _moved(event)) is not None)
+def send_again(events: tuple[Envelope[Frozen], ...], same: Append, reason: str, now: Instant) -> Redelivery:
+    """Return what sends ``same`` again, or with a ``reason`` has the registries of its tags asked instead."""
+    tags = dict.fromkeys(tag for event in events if (tag := moved_tag(event)) is not None)
     if not reason or not tags:
         return Redelivery(events, (same,))
     hints = [record(ImageHinted(repository=tag.repository, tag=tag.tag), None, SOURCE, now) for tag in tags]
     return Redelivery(events, tuple(event_append(hint) for hint in hints), reason)
 
 
-def _moved(event: Envelope[Frozen]) -> Reference | None:
+def moved_tag(event: Envelope[Frozen]) -> Reference | None:
     """Return the tag whose image an event changes; None when it changes none."""
     data = event.data
     if isinstance(data, ImagePushed | ImageDeleted) and data.tag is not None:
         return Reference(data.repository, data.tag)
-    return None
+    return data.target if isinstance(data, Arrived | TagRemoved) else None
 
 
 async def _forgotten(log: EventLog, events: Sequence[Envelope[Frozen]]) -> str:
     """Return which tag may not remember its event any more; empty when all do, or never heard of theirs."""
     for event in events:
-        tag = _moved(event)
+        tag = moved_tag(event)
         if tag is not None and (since := await _since(log, event, tag)) > _SINCE_MAX:
             return f"{tag} had {since} events since"
     return ""

@@ -66,6 +66,9 @@ class Commands(LateGroup):
             "app",
             "Put back what tags had before something bad, with another person's approval.",
         ),
+        "deadletters": Late(
+            "streams.cli.deadletters", "app", "What could not be used, why, and sending it through again."
+        ),
         "transfers": Late(
             "streams.cli.transfers", "app", "What was to be copied or removed, how far that is, and how it ended."
         ),
