@@ -10,9 +10,9 @@ from streams.cli.inputs import AsJson, SliceFile
 from streams.cli.output import FINDING, print_json, print_table, progress_bar, run, say
 from streams.cli.source import reading
 from streams.log import ReadableLog
+from streams.projection.asking import digest
 from towline.errors import MisuseError
 
-_DIGEST: Final = re.compile(r"sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}")
 _VULNERABILITY: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*-[A-Za-z0-9._:-]{1,120}")
 
 Bad = Annotated[
@@ -31,11 +31,11 @@ def question(bad: str | None, revision: int | None, policy: str | None) -> Quest
     """
     if bad is None:
         return Question(revision=revision, policy=policy)
-    if _DIGEST.fullmatch(bad):
-        return Question(digest=bad, revision=revision, policy=policy)
+    if bad.startswith(("sha256:", "sha512:")):
+        return Question(digest=digest(bad), revision=revision, policy=policy)
     if _VULNERABILITY.fullmatch(bad):
         return Question(vulnerability=bad, revision=revision, policy=policy)
-    raise MisuseError(f"{bad!r} is neither a whole digest nor the name of a vulnerability, such as CVE-2024-3094")
+    raise MisuseError(f"{bad!r} is neither a digest nor the name of a vulnerability, such as CVE-2024-3094")
 
 
 async def traced(log: ReadableLog, asked: Question) -> Traced:

@@ -4,8 +4,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from schemas.instants import format_instant, parse_instant
-from streams.cli.inputs import AsJson, SliceFile, actor
+from streams.cli.inputs import AsJson, Since, SliceFile, Until, actor, window
 from streams.cli.output import FINDING, MISUSE, note, print_json, print_table, progress_bar, run, say
 from streams.cli.source import reading
 from streams.facts import Teller
@@ -27,8 +26,6 @@ _SOURCE: Final = "towline/cli"
 
 Cause = Annotated[str, typer.Option("--cause", metavar="TEXT", help="Those whose cause has this in it.")]
 Topic = Annotated[str | None, typer.Option("--topic", help="Those from this topic, such as towline.inbound.")]
-Since = Annotated[str | None, typer.Option("--from", metavar="TIME", help="From this moment on.")]
-Until = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Before this moment.")]
 
 
 @app.command("list")
@@ -45,7 +42,8 @@ def list_command(
     """List dead letters by cause, the most frequent first: a cause is a reason without names and numbers."""
 
     async def main() -> None:
-        wanted = Wanted(cause, topic, _moment(since) or "", _moment(until))
+        first, end = window(since, until)
+        wanted = Wanted(cause, topic, first or "", end)
         async with reading(slice_file) as log:
             letters = await read_letters(log, wanted)
         if each:
@@ -54,13 +52,6 @@ def list_command(
             _print_groups(letters, as_json)
 
     run(main())
-
-
-def _moment(text: str | None) -> str | None:
-    try:
-        return None if text is None else format_instant(parse_instant(text))
-    except ValueError:
-        raise MisuseError(f"{text!r} is no moment: write it as 2026-11-24T08:00:00Z") from None
 
 
 def _print_groups(letters: list[Letter], as_json: bool) -> None:

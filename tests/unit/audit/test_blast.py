@@ -200,7 +200,7 @@ def test_the_command_prints_every_copy_and_ends_with_a_finding_when_there_is_non
     assert "3 copies, 3 of them there now" in out
     assert f"pushed to {DEV}:1" in out
     assert "the log knows no copy" in typed(digest("other"), code=1)
-    assert "neither a whole digest nor" in typed("bad", code=2)
+    assert "neither a digest nor" in typed("bad", code=2)
 
 
 def test_a_question_is_about_one_thing() -> None:
