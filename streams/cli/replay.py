@@ -12,6 +12,7 @@ import typer
 from schemas.instants import Instant
 from streams.cli.inputs import AsJson, SliceFile, repository
 from streams.cli.output import FINDING, note, print_json, progress_bar, run, say
+from streams.cli.replay_state import state_command
 from streams.cli.replay_what_if import what_if_command
 from streams.cli.slices import export_command, import_command
 from streams.cli.snapshots import Directory, folder_of, snapshot_command
@@ -31,6 +32,7 @@ app.command("export")(export_command)
 app.command("what-if")(what_if_command)
 app.command("snapshot")(snapshot_command)
 app.command("import")(import_command)
+app.command("state")(state_command)
 
 
 @app.command("verify")

@@ -9,10 +9,10 @@ import typer
 
 from schemas.policies import PolicySet
 from streams.cli.inputs import AsJson, SliceFile, read_text
-from streams.cli.moments import moment
 from streams.cli.output import note, print_json, print_table, progress_bar, run, say
 from streams.cli.source import quarantined, reading
 from streams.cli.what_if_page import page
+from streams.moments import instant
 from streams.replay.report import TITLES, Report, report_of
 from streams.replay.what_if import Stage, WhatIf, what_if
 from towline.errors import MisuseError
@@ -45,7 +45,7 @@ def what_if_command(
 ) -> None:
     """Say what other policies would have made of the past: what would have been promoted, held, denied.
 
-    TIME is 2026-11-24T14:00:00Z, 2026-11-24 (its beginning in UTC) or now. Reads only. Exits with 0 also when something
+    TIME is 2026-11-24T14:00Z, 2026-11-24 (its beginning in UTC) or now. Reads only. Exits with 0 also when something
     changes, and with 2 when the policy file may not be applied.
     """
     run(_what_if(_Asked(policies, from_, to, against, slice_file, from_scratch), html, None if as_json else limit))
@@ -83,8 +83,8 @@ async def _what_if(asked: _Asked, html: Path | None, limit: int | None) -> int:
 
 
 def _window(start: str | None, end: str | None) -> tuple[str | None, str | None]:
-    from_time = None if start is None else moment(start)
-    to_time = None if end is None else moment(end)
+    from_time = None if start is None else instant(start)
+    to_time = None if end is None else instant(end)
     if from_time is not None and to_time is not None and from_time > to_time:
         raise MisuseError(f"the window ends at {to_time}, before it begins at {from_time}")
     return from_time, to_time

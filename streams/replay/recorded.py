@@ -134,7 +134,7 @@ class _Reader:
         start = await self._log.low_watermark(DECISIONS, partition)
         end = await self._log.high_watermark(DECISIONS, partition)
         async for record in records_of(self._log, DECISIONS, partition, (start, end), self._scope.has):
-            decision = _decision(record)
+            decision = read_decision(record)
             if decision is None or _short(decision.data.event_id) not in self._events:
                 continue
             if (short := _short(decision.id)) in self._known:
@@ -172,7 +172,8 @@ class _Reader:
         return past
 
 
-def _decision(record: LogRecord) -> Envelope[Decision] | None:
+def read_decision(record: LogRecord) -> Envelope[Decision] | None:
+    """Return the decision in a record; None when it holds none."""
     try:
         envelope = decode(record.value or b"")
     except UnreadableRecordError:

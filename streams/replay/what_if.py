@@ -54,7 +54,7 @@ async def what_if(
     from_scratch: bool = False,
     progress: StageProgress = _quiet,
 ) -> WhatIf:
-    """Return what the proposed set changes from ``from_time`` to ``to_time``, both included.
+    """Return what the proposed set changes from ``from_time`` to before ``to_time``.
 
     ``always`` are policies that are looked at although they are as they were.
 

@@ -4,21 +4,22 @@ Time is the recorded time of events, and the order within a partition is that of
 partition before its first event that was recorded later, whatever the clocks say of the events after that.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-import orjson
-
 from schemas.catalogue import UnreadableRecordError, decode
 from schemas.events import PolicyPublished, PromotionRequested
+from schemas.instants import Instant
 from schemas.policies import PolicySet
 from streams.log import LogRecord, ReadableLog
 from streams.routing import CLOCK_KEY, POLICIES_KEY
+from streams.slices.selection import recorded_time
 from streams.topics import EVENTS
 
 Progress = Callable[[int, int], None]
 
+_INSTANT_LENGTH: Final = len("2026-11-24T08:00:00.000000Z")
 _REQUEST: Final = b'"promotion.requested"'
 #: Keys of what every partition has.
 BROADCAST: Final = frozenset({POLICIES_KEY, CLOCK_KEY})
@@ -59,25 +60,23 @@ class Window:
         return self.from_time or self.first_time or "1970-01-01T00:00:00.000000Z"
 
 
-def time_of(record: LogRecord) -> str | None:
-    """Return when an event was recorded, without reading what it says; None when that cannot be told."""
-    return _attribute(record, "time")
+def time_of(record: LogRecord) -> Instant:
+    """Return when a record was recorded, as ``recorded_time`` does, but without reading it all."""
+    found = _attribute(record, b'"time":"')
+    return found if found is not None and len(found) == _INSTANT_LENGTH else recorded_time(record)
 
 
 def id_of(record: LogRecord) -> str | None:
-    """Return the id of an event, without reading what it says; None when that cannot be told."""
-    return _attribute(record, "id")
+    """Return the id of a record of ours, without reading what it says; None when it has none."""
+    return _attribute(record, b'"id":"')
 
 
-def _attribute(record: LogRecord, name: str) -> str | None:
-    value, sign = record.value or b"", f'"{name}":"'.encode()
-    at = value.rfind(sign) + len(sign)  # Canonical bytes have it after the data, where quotes are escaped.
-    if at >= len(sign):
-        return value[at : value.find(b'"', at)].decode(errors="replace")
-    try:
-        return str(orjson.loads(value)[name])  # Others may write spaces.
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+def _attribute(record: LogRecord, sign: bytes) -> str | None:
+    value = record.value or b""
+    at = value.rfind(sign)  # Canonical bytes have it after the data, where quotes are escaped.
+    if at < 0:
         return None
+    return value[at + len(sign) : value.find(b'"', at + len(sign))].decode(errors="replace")
 
 
 async def read_window(
@@ -124,8 +123,7 @@ class _Survey:
     def take(self, batch: list[LogRecord]) -> bool:
         """Look at the next records; return False when the window has ended."""
         for record in batch:
-            time = time_of(record)
-            if time is not None and not self._take_time(time, record.offset):
+            if not self._take_time(time_of(record), record.offset):
                 return False
             self.events += self._is_inside
             key = record.key or b""
@@ -139,7 +137,7 @@ class _Survey:
 
     def _take_time(self, time: str, offset: int) -> bool:
         window = self._window
-        if window.to_time is not None and time > window.to_time:
+        if window.to_time is not None and time >= window.to_time:
             self.span.end = offset
             if not self._is_inside:
                 self.span.start = offset
@@ -187,8 +185,3 @@ async def records_of(
         for record in batch:
             if is_wanted(record.key or b""):
                 yield record
-
-
-def ends_of(window: Window) -> Mapping[int, int]:
-    """Return, by partition, the offset before which the window ends."""
-    return {partition: span.end for partition, span in window.spans.items()}

@@ -57,7 +57,7 @@ def _end(command: Envelope[Frozen], how: Ending, time: str) -> Envelope[Frozen]:
     data = command.data
     if isinstance(data, CopyImage):
         end = failed if how == "failed" else completed
-        return outcome(end(command.id, data), time=time)
+        return outcome(end(command.id, data).model_copy(update={"pushed_by": data.pushed_by}), time=time)
     assert isinstance(data, RemoveTag)
     gone = TagRemoved(**data.outcome_members(command.id), previous_digest=data.digest)
     return envelope(gone, subject=str(data.target), key=f"removed {command.id}", time=time)

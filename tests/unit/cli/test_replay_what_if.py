@@ -59,7 +59,7 @@ def test_long_lists_are_cut_and_it_is_said_where_the_rest_is(file: Path) -> None
 
 
 def test_programs_get_every_kind_whether_or_not_there_is_any(file: Path) -> None:
-    report = json.loads(called(file, "--json", "--from", at(20), "--to", at(30)).stdout)
+    report = json.loads(called(file, "--json", "--from", at(20), "--to", at(31)).stdout)
     assert set(report) == {"window", "changed_policies", "repositories", "counts", "policies", "notes", "shadow"}
     assert report["counts"] == dict.fromkeys(KINDS, 0) | {"newly_promoted": 2}
     assert report["window"]["from_time"] == at(20)
@@ -87,7 +87,7 @@ def test_a_window_that_ends_before_it_begins_and_a_time_that_is_none_are_misuse(
     for text in ("yesterday", "2026-11-24T08:00:00", "2026-13-01"):
         result = called(file, "--from", text)
         assert result.exit_code == 2
-        assert "write 2026-11-24T14:00:00Z" in result.stderr
+        assert "write 2026-11-24, " in result.stderr
 
 
 def test_a_file_that_may_not_be_applied_is_misuse_with_its_line(file: Path) -> None:

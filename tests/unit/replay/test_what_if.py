@@ -188,10 +188,10 @@ def test_what_is_in_the_sources_when_the_window_begins_is_judged_too() -> None:
     assert told(tried(history, quiet, from_time=at(50))) == {}
 
 
-def test_a_window_ends_with_its_last_moment() -> None:
+def test_a_window_ends_before_its_last_moment() -> None:
     history = (published(STABLE), *PUSHES, push("3", "three", 30))
-    assert told(tried(history, ALL, to_time=at(20)))["newly_promoted"] == [f"to-qa: {QA}:2"]
-    assert told(tried(history, ALL, to_time=at(19))) == {}
+    assert told(tried(history, ALL, to_time=at(21)))["newly_promoted"] == [f"to-qa: {QA}:2"]
+    assert told(tried(history, ALL, to_time=at(20))) == {}
 
 
 def test_before_the_window_policies_were_those_that_were_in_force() -> None:
