@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 DOCUMENT = ROOT / "docs" / "faults.md"
 
-ROW = re.compile(r"\| (?P<id>[ABCEINRSW]\d\d[a-z]) \| (?P<promise>[^|]+) \| (?P<held>[^|]+) \|")
+ROW = re.compile(r"\| (?P<id>[A-Z]\d\d[a-z]) \| (?P<promise>[^|]+) \| (?P<held>[^|]+) \|")
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 
 NEEDED = [
@@ -21,6 +21,7 @@ NEEDED = [
     *(f"E{number:02}" for number in range(1, 11)),
     *(f"N{number:02}" for number in range(1, 4)),
     *(f"S{number:02}" for number in range(1, 15)),
+    *("D01", "D02", "I12"),
     *("S17", "S23", "S24", "S25", "S26"),
     *("A04", "A05", "A06", "B10", "W05"),
 ]
