@@ -9,6 +9,7 @@ from streams.cli.inputs import AsJson, actor, repository
 from streams.cli.output import FINDING, MISUSE, note, print_json, print_table, run, say
 from streams.facts import Teller
 from streams.kafka_log import KafkaLog
+from streams.transfers.causes import FailedFor, read_causes
 from streams.transfers.ledger import Entry, Page, newest
 from streams.transfers.retry import RetryPlan, ask, plan_retry_by_cause, plan_retry_of
 from streams.transfers.story import Cause, TransferStory, read_transfer_story
@@ -35,29 +36,55 @@ def list_command(
     of: Annotated[
         str | None, typer.Option("--repository", metavar="REGISTRY/REPOSITORY", help="From or to this repository.")
     ] = None,
+    cause: Annotated[str | None, typer.Option(help="Those that failed for this, such as unreachable.")] = None,
+    by_cause: Annotated[bool, typer.Option("--by-cause", help="A line for each cause of failures.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, the newest first.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List transfers, the newest first."""
+    """List transfers, the newest first; or what they failed for, the most frequent first."""
     asked = (("failed", failed), ("pending", pending), ("running", running))
     states = {state for state, is_asked in asked if is_asked}
-    run(_list(states, policy, of, limit, as_json))
+
+    async def main() -> None:
+        place = None if of is None else repository(of)
+
+        def is_wanted(entry: Entry) -> bool:
+            command = entry.command
+            is_there = place is None or place in {command.source.repository, command.target.repository}
+            is_meant = cause is None or (entry.end is not None and entry.end.cause == cause)
+            return is_there and is_meant and policy in {None, command.policy} and (not states or entry.state in states)
+
+        async with KafkaLog(load_settings().kafka) as log:
+            if by_cause:
+                _print_causes(await read_causes(log, is_wanted), as_json)
+            else:
+                _print_newest(await newest(log, is_wanted, limit), as_json)
+
+    run(main())
 
 
-async def _list(states: set[str], policy: str | None, of: str | None, limit: int, as_json: bool) -> None:
-    place = None if of is None else repository(of)
-
-    def is_wanted(entry: Entry) -> bool:
-        command = entry.command
-        is_there = place is None or place in {command.source.repository, command.target.repository}
-        return is_there and policy in {None, command.policy} and (not states or entry.state in states)
-
-    async with KafkaLog(load_settings().kafka) as log:
-        page = await newest(log, is_wanted, limit)
+def _print_newest(page: Page, as_json: bool) -> None:
     if as_json:
         print_json({"transfers": page.transfers, "more": page.more})
     else:
         print_page(page)
+
+
+def _print_causes(causes: list[FailedFor], as_json: bool) -> None:
+    if as_json:
+        print_json({"causes": causes})
+        return
+    if not causes:
+        say("no failed transfers")
+    print_table(
+        ("COUNT", "RETRIED", "FIRST", "LAST", "EXAMPLE", "CAUSE"),
+        [
+            (one.count, one.retried, one.first[:19] + "Z", one.last[:19] + "Z", one.example[:_ID_LENGTH], one.cause)
+            for one in causes
+        ],
+    )
+    if causes:
+        say("make those of one cause again with `towline transfers retry --cause CAUSE`")
 
 
 def print_page(page: Page) -> None:

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from schemas.commands import CopyImage
-from schemas.events import PromotionRequested
+from schemas.events import PromotionRequested, TransferFailed
 from schemas.policies import CopyOptions
 from schemas.references import Reference
 from streams.audit.trail import trail
@@ -199,3 +200,35 @@ def test_a_request_without_a_retry_of_the_first_version_is_still_a_wish_of_its_o
         {"repository": "local/a", "tag": "1", "digest": f"sha256:{'0' * 64}", "target": "local/b:1", "actor": "ann"}
     )
     assert data.retries is None
+
+
+def causes() -> list[tuple[str, int, int]]:
+    result = CliRunner().invoke(app, ["transfers", "list", "--by-cause", "--json"])
+    assert result.exit_code == 0, result.output
+    return [(one["cause"], one["count"], one["retried"]) for one in json.loads(result.output)["causes"]]
+
+
+def test_what_failed_is_listed_by_cause_with_how_much_of_it_was_made_again(world: World) -> None:
+    asyncio.run(world.end("local/qa/app:2", partial(_failed_for, "unreachable")))
+    asyncio.run(world.record(pushed("local/dev/app:3", "three")))
+    asyncio.run(world.end("local/qa/app:3", failed))
+    assert causes() == [("source-gone", 2, 0), ("unreachable", 1, 0)]
+    retry("--cause", "source-gone")
+    assert causes() == [("source-gone", 2, 2), ("unreachable", 1, 0)]
+    result = CliRunner().invoke(app, ["transfers", "list", "--cause", "unreachable", "--json"])
+    assert [one["target"] for one in json.loads(result.output)["transfers"]] == ["local/qa/app:2"]
+    table = CliRunner().invoke(app, ["transfers", "list", "--by-cause"]).output
+    assert "towline transfers retry --cause CAUSE" in table
+
+
+def test_a_cause_is_retried_once_however_often_it_is_asked_for(world: World) -> None:
+    retry("--cause", "source-gone")
+    again = copies_to(world, TARGET)
+    retry("--cause", "source-gone", code=1)
+    retry(again[0][0], code=2)
+    assert copies_to(world, TARGET) == again
+    assert len(again) == 2
+
+
+def _failed_for(cause: str, command_id: str, copy: CopyImage) -> TransferFailed:
+    return failed(command_id, copy).model_copy(update={"cause": cause})
