@@ -29,7 +29,7 @@ _WRITES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "observe": (EVENTS,),
         "notify": (EVENTS,),
         "seal": (CHECKPOINTS,),
-        OPERATOR: (EVENTS, INBOUND),
+        OPERATOR: (EVENTS, INBOUND, DEADLETTERS),
     }
 )
 

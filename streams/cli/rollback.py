@@ -103,9 +103,10 @@ async def _propose(file: str, reason: str, as_json: bool) -> None:
     if as_json:
         print_json({"plan_id": plan.plan_id, "proposed": [request.id for request in made], "approvals": approvals})
         return
-    say(f"plan {plan.plan_id}: {len(made)} of {len(plan.steps)} tags proposed, the others wait already")
-    others = "another person" if approvals == 1 else f"{approvals} other people"
-    say(f"it is carried out when {others} ran `towline rollback approve {plan.plan_id[:_ID_LENGTH]}`")
+    waiting = len(plan.steps) - len(made)
+    say(f"plan {plan.plan_id}: {len(made)} tags proposed{f', and {waiting} wait already' if waiting else ''}")
+    others = "another person types" if approvals == 1 else f"{approvals} other people type"
+    say(f"it is carried out once {others} `towline rollback approve {plan.plan_id[:_ID_LENGTH]}`")
 
 
 def _read_plan(file: str) -> RollbackPlan:
