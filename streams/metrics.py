@@ -188,6 +188,21 @@ class Metrics:
 
         self._all.register(_Waiting(by_label))
 
+    def watch_projection(self, lag_count: Callable[[], int], caught_up_at: Callable[[], float]) -> None:
+        """Tell from now on how far the read side is behind, and when it was at the end of the log last."""
+        lag = Gauge(
+            "towline_projection_lag_records",
+            "Records of the log that the read side knew of and had not read.",
+            registry=self._all,
+        )
+        lag.set_function(lag_count)
+        caught_up = Gauge(
+            "towline_projection_caught_up_timestamp_seconds",
+            "When the read side was at the end of the log last; 0 before.",
+            registry=self._all,
+        )
+        caught_up.set_function(caught_up_at)
+
     def exposition(self) -> bytes:
         """Return all metrics in the text format."""
         return generate_latest(self._all)

@@ -364,15 +364,13 @@ told_secret_count: Final = 50
 
 # -- The read side ----------------------------------------------------------------------------------------------------
 
-#: How long one process waits for another that writes the same projection: a batch is written in a fraction of a second,
-#: and a slow disk takes some.
+#: How long one process waits for another that writes a batch to the same projection; a slow disk takes seconds.
 projection_lock_seconds: Final = 30.0
 
 #: Partitions that a projection reads together: each is a connection to the broker, and its next batch in memory.
 projection_reader_count: Final = 4
 
-#: How often a gateway looks for what is new in the log, and how much longer than looking it pauses: a busy log takes a
-#: fifth of its time at most.
+#: How often a gateway looks for what is new, and how much longer than that it pauses: it takes a fifth at most.
 projection_pause_seconds: Final = 1.0
 projection_pause_factor: Final = 4.0
 
@@ -380,10 +378,8 @@ projection_pause_factor: Final = 4.0
 page_count: Final = 50
 page_max_count: Final = 500
 
-#: Places of one lineage. An image that went to more is asked for in parts: by the tags it went to.
+#: Places of one lineage, and transfers in a row: policies make sixteen at most, more are made by hand, one by one.
 lineage_place_count: Final = 2_000
-
-#: Transfers in a row that a lineage follows. Policies make sixteen at most; more are made by hand, one by one.
 lineage_depth: Final = 64
 
 # -- Replay -----------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, StringConstraints, field_validator, 
 from schemas.references import RegistryName
 from schemas.webhooks import ReceiverName
 from towline.errors import SettingsError
-from towline.hook_settings import HookSettings
+from towline.hook_settings import HookSettings, Secrets
 from towline.net.egress.allowances import check_allowance
 from towline.settings_parts import CredentialReference, Part
 
@@ -218,10 +218,12 @@ class RollbackSettings(Part):
 
 
 class GatewaySettings(Part):
-    """Where the gateway listens."""
+    """Where the gateway listens, and who may read by its API."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8440
+    #: Who may ask /api/v1, by a name of theirs, and what they show: ``Authorization: Bearer``. Without any, nobody may.
+    readers: dict[KeyName, Secrets] = Field(default_factory=dict)
 
 
 class Settings(Part):

@@ -25,15 +25,19 @@ async def projected(slice_file: Path | None = None) -> AsyncIterator[Projection]
         LogUnavailableError: the broker does not answer.
     """
     path = None if slice_file is not None else load_settings().data_dir / FILE_NAME
-    async with reading(slice_file) as log:
-        with progress_bar() as bar:
-            task = bar.add_task("reading the log", total=None, visible=False)
+    bar = progress_bar()
+    task = bar.add_task("reading the log", total=None)
 
-            def show(done: int, total: int) -> None:
-                bar.update(task, completed=done, total=total, visible=total >= _LONG_COUNT)
+    def show(done: int, total: int) -> None:
+        if total >= _LONG_COUNT:
+            bar.start()
+            bar.update(task, completed=done, total=total)
 
-            async with Projection(log, path, tell=note, progress=show) as projection:
-                await projection.catch_up()
-                bar.update(task, visible=False)
+    async with reading(slice_file) as log, Projection(log, path, tell=note, progress=show) as projection:
+        try:
+            await projection.catch_up()
+        finally:
+            # One that never began would leave an empty line.
+            if bar.live.is_started:
                 bar.stop()
-                yield projection
+        yield projection

@@ -7,9 +7,12 @@ from datetime import datetime
 from starlette.routing import Route
 
 from streams.gateway.answers import AnsweringRouter, Endpoint
+from streams.gateway.api import Api
+from streams.gateway.following import Follower
 from streams.gateway.health import Readiness, VerifyTopics, alive
 from streams.gateway.hooks import Hooks
 from streams.gateway.openapi import DOCUMENT_PATH, answer_document
+from streams.gateway.readers import Answer, Readers
 from streams.gateway.senders import senders_of
 from streams.log import EventLog
 from streams.metrics import Metrics
@@ -27,27 +30,41 @@ def gateway_app(
     *,
     metrics: Metrics,
     monotonic: Callable[[], float] = time.monotonic,
+    follower: Follower | None = None,
 ) -> AnsweringRouter:
     """Return the ASGI application.
 
     ``clock`` returns an aware datetime, the time of recording; ``monotonic`` returns seconds that never go back.
-    ``verify_topics`` is what ``/readyz`` asks, and ``metrics`` what ``/metrics`` shows.
+    ``verify_topics`` is what ``/readyz`` asks, and ``metrics`` what ``/metrics`` shows. ``follower`` has the read side;
+    it is needed when the settings name readers.
 
     Raises:
-        SettingsError: a hook's credential cannot be read, or is none that can be used.
+        SettingsError: a hook's or reader's credential cannot be read, or is none that can be used.
     """
     senders = senders_of(settings.hooks, Egress.of(settings.egress), monotonic)
     hooks = Hooks(senders, log, clock, failpoints, metrics)
+    readers, api = Readers.of(settings.gateway.readers), Api(follower)
+    if follower is not None:
+        metrics.watch_projection(lambda: follower.lag_count, lambda: follower.caught_up_at)
+
+    def route(path: str, answer: Answer, method: str = "GET") -> Route:
+        return Route(path, Endpoint(readers.guarded(path, answer)), methods=[method])
+
     return AnsweringRouter(
         [
-            Route("/hooks/{source}", Endpoint(hooks.receive), methods=["POST"]),
-            Route("/hooks/{source}", Endpoint(hooks.answer_options), methods=["OPTIONS"]),
-            Route("/hooks/{source}/{secret}", Endpoint(hooks.receive), methods=["POST"]),
-            Route("/hooks/{source}/{secret}", Endpoint(hooks.answer_options), methods=["OPTIONS"]),
-            Route("/healthz", Endpoint(alive), methods=["GET"]),
-            Route("/readyz", Endpoint(Readiness(verify_topics, monotonic).answer), methods=["GET"]),
-            Route("/metrics", Endpoint(metrics.answer), methods=["GET"]),
-            Route(DOCUMENT_PATH, Endpoint(answer_document), methods=["GET"]),
+            route("/hooks/{source}", hooks.receive, "POST"),
+            route("/hooks/{source}", hooks.answer_options, "OPTIONS"),
+            route("/hooks/{source}/{secret}", hooks.receive, "POST"),
+            route("/hooks/{source}/{secret}", hooks.answer_options, "OPTIONS"),
+            route("/healthz", alive),
+            route("/readyz", Readiness(verify_topics, monotonic).answer),
+            route("/metrics", metrics.answer),
+            route(DOCUMENT_PATH, answer_document),
+            route("/api/v1/trail", api.trail),
+            route("/api/v1/decisions", api.decisions),
+            route("/api/v1/policies", api.policies),
+            route("/api/v1/explain/{reference:path}", api.explain),
+            route("/api/v1/lineage/{of:path}", api.lineage),
         ],
         # A redirect would be built from the sender's Host header, and no sender of webhooks should follow one.
         redirect_slashes=False,

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from streams.gateway.answers import JsonAnswer
+from streams.gateway.api_document import api_document
 from towline import limits
 
 DOCUMENT_PATH: Final = "/api/openapi.json"
@@ -105,12 +106,13 @@ def document() -> dict[str, Any]:
     away = _json("The log is away, or its topics are not as they must be.", _ERROR, _RETRY_AFTER)
     metrics = {"description": "Metrics.", "content": {CONTENT_TYPE_LATEST: {"schema": text}}}
     this = _json("This document.", {"type": "object"})
+    paths, schemas = api_document()
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Towline gateway",
             "version": version("towline"),
-            "description": "Webhooks of registries and other senders. Every error is an object with a reason.",
+            "description": "Webhooks of registries, and for readers what became of them. Every error has a reason.",
         },
         "paths": {
             "/hooks/{source}": _hook("", "source"),
@@ -121,8 +123,10 @@ def document() -> dict[str, Any]:
             DOCUMENT_PATH: {
                 "get": {"operationId": "document", "summary": "This document.", "responses": {"200": this}}
             },
+            **paths,
         },
         "components": {
+            "securitySchemes": {"reader": {"type": "http", "scheme": "bearer"}},
             "schemas": {
                 "Accepted": _object(
                     events={"type": "array", "items": text, "description": "The ids of the events, in order."},
@@ -134,7 +138,8 @@ def document() -> dict[str, Any]:
                     flags={"type": "array", "items": text, "description": "What was wrong, and could be left out."},
                 ),
                 "Error": _object(error=_object(reason={**text, "minLength": 1})),
-            }
+                **schemas,
+            },
         },
     }
 

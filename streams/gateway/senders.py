@@ -90,15 +90,15 @@ def senders_of(
 
 def _scheme(path: str, hook: HookSettings, egress: Egress, monotonic: Callable[[], float]) -> Scheme:
     if hook.token is not None:
-        return Bearer(_secrets(f"{path}.token", hook.token))
+        return Bearer(secrets_of(f"{path}.token", hook.token))
     if hook.basic is not None:
-        return Basic(hook.basic.username, _secrets(f"{path}.basic.password", hook.basic.password))
+        return Basic(hook.basic.username, secrets_of(f"{path}.basic.password", hook.basic.password))
     if hook.header is not None:
-        return StaticHeader(hook.header.name, _secrets(f"{path}.header.value", hook.header.value))
+        return StaticHeader(hook.header.name, secrets_of(f"{path}.header.value", hook.header.value))
     if hook.hmac is not None:
-        return HmacHeader(*hook.signature_of(hook.hmac), _secrets(f"{path}.hmac.secret", hook.hmac.secret))
+        return HmacHeader(*hook.signature_of(hook.hmac), secrets_of(f"{path}.hmac.secret", hook.hmac.secret))
     if hook.standard_webhooks is not None:
-        keys = _secrets(f"{path}.standard_webhooks", hook.standard_webhooks, secret_key)
+        keys = secrets_of(f"{path}.standard_webhooks", hook.standard_webhooks, secret_key)
         return StandardWebhook(keys, limits.hook_signature_age_seconds)
     if hook.oidc is not None:
         keys_of_issuer = SigningKeys(fetch_from(hook.oidc.keys_url, egress), monotonic)
@@ -110,11 +110,16 @@ def _scheme(path: str, hook: HookSettings, egress: Egress, monotonic: Callable[[
             limits.hook_token_leeway_seconds,
         )
     if hook.path is not None:
-        return SecretPath(_secrets(f"{path}.path", hook.path, _path_secret))
+        return SecretPath(secrets_of(f"{path}.path", hook.path, _path_secret))
     return Anybody()
 
 
-def _secrets(path: str, references: Secrets, read: Callable[[str], bytes] = str.encode) -> list[bytes]:
+def secrets_of(path: str, references: Secrets, read: Callable[[str], bytes] = str.encode) -> list[bytes]:
+    """Return the secrets that references name, read now.
+
+    Raises:
+        SettingsError: one is not there, empty, or none that can be used; the text has ``path`` and the reference.
+    """
     found = []
     for reference in references:
         text = read_credential(reference)

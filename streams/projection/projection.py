@@ -116,15 +116,6 @@ class Projection:
                 await self._guarded(self._catch_up)
         return await self._run(asked)
 
-    async def positions(self) -> dict[str, list[int]]:
-        """Return how far each topic was read: the next offset of each partition."""
-        reached = await self._run(self._store.positions)
-        return {
-            topic: [reached[place].next for place in sorted(reached) if place[0] == topic]
-            for topic in PROJECTED
-            if any(place[0] == topic for place in reached)
-        }
-
     @property
     def _store(self) -> Store:
         if self._kept is None:

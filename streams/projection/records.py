@@ -7,7 +7,7 @@ from typing import Any, Final
 import orjson
 
 from schemas.references import Reference, Repository
-from streams.projection.rows import RANK, Kept, kept_of
+from streams.projection.rows import PROJECTED, RANK, Kept, kept_of
 from streams.topics import COMMANDS, DECISIONS, EVENTS
 
 _COLUMNS: Final = "topic, part, pos, copies, body"
@@ -30,6 +30,13 @@ class Records:
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         """Return the rows of a query of ours."""
         return self._connection.execute(query, values).fetchall()
+
+    def positions(self) -> dict[str, list[int]]:
+        """Return how far each topic was read: the next offset of each partition."""
+        found: dict[str, list[int]] = {}
+        for topic, next_ in self.rows("SELECT topic, next FROM positions ORDER BY topic, part"):
+            found.setdefault(PROJECTED[topic], []).append(next_)
+        return found
 
     # -- By what they are about
 

@@ -8,6 +8,7 @@ from streams.kafka_log import KafkaLog
 from streams.kafka_read_log import KafkaReadLog
 from streams.log import Append
 from streams.projection.projection import Projection
+from streams.projection.records import Records
 from streams.projection.rows import PROJECTED
 from streams.provision import create_topics
 from tests.support.brokers import BrokerUnderTest
@@ -62,6 +63,6 @@ async def test_what_is_read_from_a_broker_is_what_is_read_from_memory(
             await log.append(Append(PROJECTED[0], b"x", b"none of ours", partition))
         await projection.catch_up()
         assert read_file(path)["records"] == before["records"]
-        assert (await projection.positions())[PROJECTED[0]] == [
+        assert (await projection.ask(Records.positions))[PROJECTED[0]] == [
             await log.high_watermark(PROJECTED[0], partition) for partition in range(PARTITIONS)
         ]

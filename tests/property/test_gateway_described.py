@@ -96,7 +96,7 @@ def requests(draw: st.DrawFn) -> Asked:
     """Any request to any path of the document, by any method."""
     path = draw(st.sampled_from(sorted(DOCUMENT["paths"])))
     item = DOCUMENT["paths"][path]
-    drawn = {"source": NAMES, "secret": SECRETS.filter(bool)}
+    drawn = {"source": NAMES, "secret": SECRETS.filter(bool), "reference": SEGMENTS, "of": SEGMENTS}
     parameters = {each["name"]: draw(drawn[each["name"]]) for each in item.get("parameters", ())}
     described = [name.upper() for name in item if name != "parameters"]
     method = draw(st.sampled_from(described) | st.sampled_from(METHODS))

@@ -12,16 +12,19 @@ from schemas.catalogue import decode
 from schemas.envelope import Envelope
 from schemas.references import Frozen
 from streams.gateway.app import gateway_app
+from streams.gateway.following import Follower
 from streams.log import EventLog
 from streams.metrics import Metrics
+from streams.projection.projection import Projection
 from streams.topics import EVENTS
 from towline.failpoints import Failpoints
 from towline.hook_settings import HookSettings
-from towline.settings import RegistrySettings, Settings
+from towline.settings import GatewaySettings, RegistrySettings, Settings
 
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
 #: Whoever sends is believed: these tests are about something else.
 OPEN = HookSettings(registry="local", anonymous=True, trust="full", rate=100_000)
+NO_READERS: Mapping[str, str | tuple[str, ...]] = {}
 OPEN_HOOKS = {"local": OPEN}
 
 
@@ -37,8 +40,14 @@ def app(
     verify_topics: Callable[[], Awaitable[None]] = verified,
     metrics: Metrics | None = None,
     monotonic: Callable[[], float] = time.monotonic,
+    readers: Mapping[str, str | tuple[str, ...]] = NO_READERS,
+    follower: Follower | None = None,
 ) -> Starlette:
-    settings = Settings(registries={"local": RegistrySettings(url="http://127.0.0.1:5000")}, hooks=dict(hooks))
+    settings = Settings(
+        registries={"local": RegistrySettings(url="http://127.0.0.1:5000")},
+        hooks=dict(hooks),
+        gateway=GatewaySettings.model_validate({"readers": dict(readers)}),
+    )
     return gateway_app(
         settings,
         log,
@@ -46,6 +55,7 @@ def app(
         Failpoints(failpoints),
         verify_topics,
         monotonic=monotonic,
+        follower=follower,
         metrics=metrics or Metrics(settings.registries, hooks=settings.hooks),
     )
 
@@ -56,6 +66,20 @@ async def calling(application: Starlette) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
         yield client
+
+
+@asynccontextmanager
+async def reading(
+    log: EventLog, token: str, *, metrics: Metrics | None = None
+) -> AsyncIterator[tuple[httpx.AsyncClient, Follower]]:
+    """A client that shows ``token``, the one of the reader ``auditor``, to a gateway that has read all of the log."""
+    async with Projection(log) as projection:
+        follower = Follower(projection, lambda: NOW)
+        await follower.look()
+        application = app(log, readers={"auditor": "env:AUDITOR"}, follower=follower, metrics=metrics)
+        async with calling(application) as client:
+            client.headers["Authorization"] = f"Bearer {token}"
+            yield client, follower
 
 
 async def events_in(log: EventLog) -> list[Envelope[Frozen]]:

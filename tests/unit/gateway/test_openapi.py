@@ -12,7 +12,7 @@ from tests.unit.dialects.deliveries import fixture
 async def test_the_document_has_every_route_and_method_and_no_other() -> None:
     application = app(MemoryLog())
     served = {
-        (route.path, method.lower())
+        (route.path.replace(":path}", "}"), method.lower())
         for route in application.routes
         if isinstance(route, Route)
         for method in (route.methods or set()) - {"HEAD"}
