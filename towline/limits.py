@@ -364,21 +364,16 @@ told_secret_count: Final = 50
 
 # -- The read side ----------------------------------------------------------------------------------------------------
 
-#: How long one process waits for another that writes a batch to the same projection; a slow disk takes seconds.
+#: How long to wait for another process that writes to the projection; partitions read together, each a connection and
+#: a batch in memory; how often a gateway looks for what is new, and by how much longer than that it pauses.
 projection_lock_seconds: Final = 30.0
-
-#: Partitions that a projection reads together: each is a connection to the broker, and its next batch in memory.
 projection_reader_count: Final = 4
-
-#: How often a gateway looks for what is new, and how much longer than that it pauses: it takes a fifth at most.
 projection_pause_seconds: Final = 1.0
 projection_pause_factor: Final = 4.0
 
-#: Records of one page of an answer, unless asked otherwise and at most. A page of the most is about 200 KiB.
+#: Records of one page, and at most. Places of one lineage, and transfers in a row: policies make sixteen at most.
 page_count: Final = 50
 page_max_count: Final = 500
-
-#: Places of one lineage, and transfers in a row: policies make sixteen at most, more are made by hand, one by one.
 lineage_place_count: Final = 2_000
 lineage_depth: Final = 64
 
