@@ -4,10 +4,12 @@ import base64
 import gzip
 import json
 import os
+import re
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import yaml
 
 from schemas.catalogue import encode
 from schemas.examples import EXAMPLES
@@ -266,3 +268,29 @@ async def test_equal_slices_are_equal_files_but_for_the_moment(tmp_path: Path) -
     assert one[1:-1] == other[1:-1]
     # No name and no time: system and flags only.
     assert (tmp_path / "one.gz").read_bytes()[:8] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00"
+
+
+def test_what_was_harmless_once_is_not_taken_for_a_secret_and_no_secret_for_harmless() -> None:
+    scanner = Scanner(KNOWN)
+    secret, plain = PLACES["base64 of base64"], record(b'{"name":"a-long-but-harmless-name-of-something"}')
+    for _ in range(2):
+        assert scanner.find(plain) == []
+        assert len(scanner.find(secret)) == 1
+
+
+DOCUMENTED = Path(__file__).parents[3] / "docs" / "settings.md"
+
+
+async def test_every_credential_that_settings_can_have_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = re.search(r"```yaml\n(.+?)```", DOCUMENTED.read_text(), re.DOTALL)
+    assert text is not None
+    references = set(re.findall(r"\b(env:[A-Z_]+|file:[\w/.-]+)", text[1]))
+    assert len(references) > 10
+    asked: set[str] = set()
+    monkeypatch.setattr("streams.secrets.known.read_credential", lambda reference: asked.add(reference) or "a secret")
+    given = Settings.model_validate(yaml.safe_load(text[1]))
+    for name, registry in given.registries.items():
+        given.registries[name] = registry.model_copy(update={"credentials": None})
+    await known_credentials(given)
+
+    assert asked == references
