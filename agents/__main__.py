@@ -26,7 +26,7 @@ from agents.table import FaustTable
 from agents.ticker import tick_forever
 from agents.transferrer import Work, make_transferrer
 from schemas.commands import CopyImage, RemoveTag
-from streams.audit.keeping import CheckpointFile, key_files
+from streams.audit.keeping import CheckpointFile, key_files, sealing_key
 from streams.kafka_log import KafkaLog
 from streams.logging import configure_logging
 from streams.metrics import CountedLog, Metrics, metrics_app
@@ -35,7 +35,7 @@ from streams.serving import serving
 from streams.topics import DECISIONS, EVENTS
 from streams.transfers.reductions import Reductions
 from streams.workers import ROLES
-from towline.audit.checkpoints import SealingKey, load_public_keys
+from towline.audit.checkpoints import load_public_keys
 from towline.errors import InfrastructureError, MisuseError, SettingsError
 from towline.failpoints import Failpoints
 from towline.net.egress.guard import Egress
@@ -52,7 +52,7 @@ from towline.registry import (
 )
 from towline.registry.attestation import attestor_of
 from towline.registry.cosign import load_keys
-from towline.settings import Settings, load_settings, read_credential
+from towline.settings import Settings, load_settings
 
 _logger = structlog.get_logger(__name__)
 
@@ -151,9 +151,7 @@ async def _notify(settings: Settings, log: KafkaLog, metrics: Metrics, failure: 
 
 async def _seal(settings: Settings, log: KafkaLog, metrics: Metrics, failure: _Failure) -> None:
     audit, failpoints = settings.audit, Failpoints(settings.failpoints)
-    if audit.key is None:
-        raise SettingsError("audit.key is not set: make a key with towline audit key FILE, and name it there")
-    key = SealingKey(read_credential(audit.key).encode())
+    key = sealing_key(audit)
     keys = load_public_keys(key_files(audit.public_keys)) | {key.id: key.public}
     sealer = Sealer(
         log,

@@ -5,7 +5,20 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from towline.audit.checkpoints import SealingKey
 from towline.errors import InfrastructureError, SettingsError
+from towline.settings import AuditSettings, read_credential
+
+
+def sealing_key(audit: AuditSettings) -> SealingKey:
+    """Return the key that checkpoints are signed with.
+
+    Raises:
+        SettingsError: there is none, or it cannot be used.
+    """
+    if audit.key is None:
+        raise SettingsError("audit.key is not set: make a key with towline audit key FILE, and name it there")
+    return SealingKey(read_credential(audit.key).encode())
 
 
 def key_files(paths: Iterable[Path]) -> list[tuple[str, bytes]]:

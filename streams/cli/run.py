@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 import uvloop
 
+from streams.audit.keeping import sealing_key
 from streams.brokers.embedded import FORGETS, embedded_broker
 from streams.cli.output import note, run
 from streams.logging import configure_logging
@@ -70,6 +71,8 @@ async def _worker(role: str) -> None:
     roles = _all_roles(settings) if role == "all" else (role,)
     if not set(roles) <= set(ROLES):
         raise MisuseError(f"{role!r} is no role: {', '.join(ROLES)} or all")
+    if role == "seal":
+        sealing_key(settings.audit)  # Without a key it is refused here, and not by a process of its own.
     await require_topics(settings.kafka)
     async with workers(roles, child_environment()) as group:
         await _until_stopped(asyncio.create_task(group.until_one_ends()))

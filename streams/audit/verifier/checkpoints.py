@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from streams.audit.verifier.findings import DECISIONS
+from streams.audit.verifier.hashing import HASH_BYTES
 from towline.errors import MisuseError
 
 Keys = Mapping[str, Ed25519PublicKey]
@@ -43,13 +44,13 @@ class Statement:
     root: bytes
     #: Where the last record that it covers stood when it was sealed.
     last_offset: int
-    #: The leaf hashes of the records that the checkpoints before it do not cover, one after the other.
-    leaves: tuple[bytes, ...]
+    #: The leaf hashes of the records that the checkpoints before it do not cover, one after the other: 32 bytes each.
+    leaves: bytes
 
     @property
     def first(self) -> int:
         """The index of the first of these records."""
-        return self.size - len(self.leaves)
+        return self.size - len(self.leaves) // HASH_BYTES
 
     def is_signed(self, keys: Keys) -> bool:
         """Tell whether the key that it names, one of these, signed it."""
@@ -113,7 +114,7 @@ def _check_shape(data: Any, time: Any) -> None:
 
 
 def _statement(data: dict[str, Any], time: str) -> Statement:
-    leaves = tuple(bytes.fromhex(leaf) for leaf in data["leaves"])
+    leaves = bytes.fromhex("".join(data["leaves"]))
     root = bytes.fromhex(data["root"])
     lines = [
         f"{DECISIONS}/{data['partition']}",
@@ -122,7 +123,7 @@ def _statement(data: dict[str, Any], time: str) -> Statement:
         f"number {data['number']}",
         f"previous {data['previous'] or '-'}",
         f"last-offset {data['last_offset']}",
-        f"leaves {len(leaves)} {sha256(b''.join(leaves)).hexdigest()}",
+        f"leaves {len(data['leaves'])} {sha256(leaves).hexdigest()}",
         f"time {time}",
         f"key {data['key_id']}",
     ]

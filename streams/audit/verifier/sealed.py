@@ -45,12 +45,14 @@ class SealedLeaves:
         begin = self._known.find(0, first, stop)
         return None if begin < 0 else (begin, self._known.rfind(0, first, stop) + 1)
 
-    def _add(self, first: int, leaves: tuple[bytes, ...]) -> None:
-        lacking = first + len(leaves) - len(self)
+    def _add(self, first: int, leaves: bytes) -> None:
+        stop = first + len(leaves) // HASH_BYTES
+        lacking = stop - len(self)
         if lacking > 0:
             self._hashes.extend(bytes(lacking * HASH_BYTES))
             self._known.extend(bytes(lacking))
-        for index, leaf in enumerate(leaves, first):
+        for index in range(first, stop):
             if not self._known[index]:
-                self._hashes[index * HASH_BYTES : (index + 1) * HASH_BYTES] = leaf
+                place = (index - first) * HASH_BYTES
+                self._hashes[index * HASH_BYTES : (index + 1) * HASH_BYTES] = leaves[place : place + HASH_BYTES]
                 self._known[index] = 1
