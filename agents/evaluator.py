@@ -1,17 +1,14 @@
 """The evaluator: folds the log, partition by partition, into decisions and commands."""
 
 from collections.abc import Collection
-from typing import Final
 
 from agents.partition_state import PartitionState
-from streams.deadletters import dead_letter
+from streams.deadletters import QUARANTINED, dead_letter
 from streams.folding import fold
 from streams.log import Append, LogRecord
 from streams.metrics import Metrics
 from streams.topics import EVENTS
 from towline.errors import UnusableInputError
-
-QUARANTINED: Final = "the settings have it in quarantine: a bug stopped at it"
 
 
 class Evaluator:

@@ -16,6 +16,9 @@ from towline.errors import MisuseError
 
 SOURCE: Final = "towline/deadletters"
 
+#: Why an event is a dead letter that the settings have set aside.
+QUARANTINED: Final = "the settings have it in quarantine: a bug stopped at it"
+
 #: Marks the input's headers, so that nobody takes the letter itself for a CloudEvent in binary mode.
 HEADER_PREFIX: Final = "input."
 

@@ -398,3 +398,6 @@ told_difference_count: Final = 100
 #: values, since some are large.
 export_chunk_records: Final = 20_000
 export_chunk_bytes: Final = 32 * 1024 * 1024
+
+#: Records that are missing and told one by one, or written again at once, of each partition; the others are counted.
+missing_count: Final = 10_000

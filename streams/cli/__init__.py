@@ -58,6 +58,9 @@ class Commands(LateGroup):
         "registry": Late("streams.cli.registry", "app", "See what the registries of the settings let Towline do."),
         "replay": Late("streams.cli.replay", "app", "Fold the log anew. Only import writes, and only to an empty log."),
         "audit": Late("streams.cli.audit", "app", "What happened, and why."),
+        "decisions": Late(
+            "streams.cli.completeness", "app", "Write what workers should have written, where something is missing."
+        ),
         "mirror": Late(
             "streams.cli.mirrors", "app", "Mirrors: ask a source now, see how they are and what webhooks missed."
         ),

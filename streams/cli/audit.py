@@ -11,6 +11,7 @@ from streams.audit.lineage import Lineage, lineage
 from streams.audit.origin import origin
 from streams.audit.trail import TrailEntry, entry_of, trail
 from streams.cli.audit_blast import blast_command
+from streams.cli.completeness import completeness_command
 from streams.cli.explaining import print_explanation, print_lineage, print_origin
 from streams.cli.export import export_command
 from streams.cli.inputs import AsJson, Since, SliceFile, Until, reference
@@ -28,6 +29,7 @@ app.command("blast")(blast_command)
 app.command("verify")(verify_command)
 app.command("prove")(prove_command)
 app.command("export")(export_command)
+app.command("completeness")(completeness_command)
 
 Ref = Annotated[str, typer.Argument(metavar="REF", help="REGISTRY/REPOSITORY:TAG")]
 

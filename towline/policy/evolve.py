@@ -170,3 +170,6 @@ BRANCHES: Final[Mapping[type[Any], Callable[[Draft, Event], Agenda]]] = {
     WebhookFailed: _nothing,
 }
 """One branch for each type of event."""
+
+NEVER_DECIDED: Final = frozenset(type_ for type_, branch in BRANCHES.items() if branch is _nothing)
+"""The types that change nothing, and that nothing is decided on."""

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
-from agents.evaluator import QUARANTINED, Evaluator
+from agents.evaluator import Evaluator
 from agents.table import MemoryTable
 from schemas.catalogue import decode
 from schemas.deadletters import DeadLetter
@@ -15,6 +15,7 @@ from schemas.decisions import Decision
 from schemas.envelope import Envelope
 from schemas.references import Frozen
 from streams import folding
+from streams.deadletters import QUARANTINED
 from streams.memory_log import MemoryLog
 from streams.metrics import Metrics
 from streams.redelivery import event_again
