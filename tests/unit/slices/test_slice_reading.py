@@ -148,6 +148,37 @@ async def test_a_slice_that_was_cut_anywhere_is_refused(world: World, tmp_path: 
             open_slice(cut)
 
 
+async def test_a_slice_that_was_cut_after_any_line_is_refused(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "slice.jsonl"
+    await sliced(world.log, path)
+    lines = lines_of(path)
+
+    for count in range(1, len(lines)):
+        path.write_bytes(b"".join(lines[:count]))
+        with pytest.raises(MisuseError, match=rf"line {count + 1}: the end is missing"):
+            open_slice(path)
+
+
+async def test_what_follows_the_end_is_refused(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "slice.jsonl"
+    await sliced(world.log, path)
+    lines = lines_of(path)
+    for more in (lines[1], lines[-1], b"\n"):
+        path.write_bytes(b"".join([*lines, more]))
+        with pytest.raises(MisuseError, match=rf"line {len(lines) + 1}: there is something after the end"):
+            open_slice(path)
+
+
+async def test_how_many_records_are_missing_is_told(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "slice.jsonl"
+    records = (await sliced(world.log, path)).records
+    lines = lines_of(path)
+    path.write_bytes(b"".join(lines[:2] + lines[4:]))
+
+    with pytest.raises(MisuseError, match=f"it has {records - 2} records, {records} were written"):
+        open_slice(path)
+
+
 async def test_a_packed_slice_that_was_cut_or_altered_is_refused(world: World, tmp_path: Path) -> None:
     path = tmp_path / "slice.jsonl.gz"
     await sliced(world.log, path)
