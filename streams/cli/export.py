@@ -44,7 +44,7 @@ def export_command(
     since: Since = None,
     until: Until = None,
     format_: Annotated[
-        FormatChoice, typer.Option("--format", help="Parquet needs pyarrow: pip install 'towline[export]'.")
+        FormatChoice, typer.Option("--format", help="Parquet needs pyarrow, which towline's extra named export brings.")
     ] = FormatChoice.BOTH,
     is_check: Annotated[
         bool,
