@@ -48,16 +48,25 @@ POLICIES = [
 ]
 SUBSCRIPTION = {"name": "deploy", "receiver": "pipeline", "repository": "second/qa/*", "events": ["transfer.completed"]}
 TARGET = "second/qa/app:1.0"
+#: Whoever reads does not have the secrets of the gateway.
+GOES_WITHOUT = ("--allow", "unread-credential@env:HOOK_TOKEN")
 
 #: Every command of ``audit`` and ``replay`` with arguments that make it read, and the exit code that it has then.
-#: ``{folder}`` is a new one, ``{policies}`` the file of the policies in force.
+#: ``{folder}`` is a new one, ``{system}`` that of the settings; ``{decision}`` is one that was sealed.
 READING: Final[dict[str, tuple[list[str], int]]] = {
     "audit key": (["{folder}/another.pem"], 0),
     "audit trail": ([TARGET], 0),
+    "audit lineage": ([TARGET], 0),
+    "audit verify": (["--key", "{system}/seal.pem.pub"], 0),
+    "audit prove": (["{decision}"], 0),
+    "audit export": (["{folder}/tables", *GOES_WITHOUT], 0),
     "audit blast": (["--policy", "app-to-qa"], 0),
     "replay verify": ([], 0),
-    "replay export": (["{folder}/slice.gz", "--allow", "unread-credential@env:HOOK_TOKEN"], 0),
-    "replay what-if": (["{policies}"], 0),
+    "replay export": (["{folder}/slice.gz", *GOES_WITHOUT], 0),
+    "replay what-if": (["{system}/policy.yaml"], 0),
+    "replay snapshot": (["--directory", "{folder}"], 0),
+    # Its part is to write, and it does so only where nothing is yet.
+    "replay import": (["{folder}/slice.gz"], 2),
 }
 #: What only reads besides.
 LISTING: Final = (
@@ -151,6 +160,17 @@ async def copied(stage: Stage) -> Descriptor:
     return image
 
 
+async def sealed_decision(stage: Stage) -> str:
+    """Wait until the decision on the image is sealed; return its id."""
+    [decision] = {item.id for item in await stage.one.decisions() if str(item.data.target) == TARGET}
+
+    async def so() -> bool:
+        return (await stage.towline("audit", "prove", decision))[0] == 0
+
+    await eventually(so, seconds=STEP_SECONDS, what="a checkpoint over the decision")
+    return decision
+
+
 async def ends(stage: Stage) -> dict[tuple[str, int], int]:
     """The end of every partition of every topic."""
     return {
@@ -171,12 +191,13 @@ async def test_every_command_that_audits_or_replays_is_tried_here() -> None:
 
 @pytest.mark.usefixtures("copied")
 async def test_who_only_reads_can_audit_and_replay_and_nothing_is_written(stage: Stage, tmp_path: Path) -> None:
+    given = {"folder": str(tmp_path), "system": str(stage.one.folder), "decision": await sealed_decision(stage)}
     for worker in stage.one.running:
         assert await worker.terminate() == 0, worker.said()
     before = await ends(stage)
     tried = [(command.split() + arguments, code) for command, (arguments, code) in READING.items()]
     for command, code in [*tried, *((command, 0) for command in LISTING)]:
-        arguments = [part.format(folder=tmp_path, policies=stage.one.folder / "policy.yaml") for part in command]
+        arguments = [part.format(**given) for part in command]
         answer = await stage.towline(*arguments, TOWLINE_KAFKA_USERNAME=principal_of(READER))
         assert answer[0] == code, (command, *answer)
     assert await ends(stage) == before
