@@ -3,10 +3,10 @@
 Nothing here comes from ``agents`` or from ``streams.replay``: what they get wrong must not be wrong here too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from schemas.catalogue import decode, encode
-from schemas.commands import CopyImage, InspectImage, PollRepository, RemoveTag, ResolveTag
+from schemas.commands import ResolveTag
 from schemas.decisions import ROLLBACK, Decision
 from schemas.envelope import Envelope
 from schemas.events import ImageDeleted, ImageObserved
@@ -14,7 +14,8 @@ from schemas.outcomes import Outcome
 from schemas.references import Frozen
 from schemas.rollbacks import DigestBarred, RollbackApproved, RollbackRequested
 from streams.log import EventLog, LogRecord
-from streams.topics import COMMANDS, DECISIONS, EVENTS
+from streams.topics import COMMANDS, DEADLETTERS, DECISIONS, EVENTS, INBOUND
+from tests.support.tracing import Traces, check_dead_letters
 from towline.policy.step import MemoryState
 
 
@@ -72,39 +73,46 @@ async def check_determinism(log: EventLog) -> None:
         assert carried <= told, f"partition {partition} lacks facts that travel"
 
 
+async def traces(log: EventLog) -> Traces:
+    """Return the content of the topics."""
+    topics = (EVENTS, DECISIONS, COMMANDS)
+    found = [tuple(event for _, event in _events(await all_records(log, topic))) for topic in topics]
+    return Traces(*found)
+
+
+async def check_origins(log: EventLog, told: Collection[str] | None = None) -> None:
+    """I2: nothing is invented. ``told`` has the ids of all events that came from outside; None: nobody counted."""
+    (await traces(log)).check_origins(told)
+
+
 async def check_causality(log: EventLog) -> None:
     """I6: outcome, command, decision, event: none without the one before, and no two outcomes of one command."""
-    events = [
-        event
-        for number in range(await log.partitions(EVENTS))
-        for _, event in _events(await records(log, EVENTS, number))
-    ]
-    event_ids = {event.id for event in events}
-    decisions: dict[str, Decision] = {}
-    for record in await all_records(log, DECISIONS):
-        decision = decode(record.value or b"")
-        assert isinstance(decision.data, Decision)
-        assert decision.data.event_id in event_ids, f"decision {decision.id} without its event"
-        decisions[decision.id] = decision.data
-    commands: dict[str, CopyImage | RemoveTag] = {}
-    for record in await all_records(log, COMMANDS):
-        command = decode(record.value or b"")
-        if isinstance(command.data, InspectImage | PollRepository | ResolveTag):
-            assert command.data.event_id in event_ids, f"command {command.id} without its event"
-            continue
-        assert isinstance(command.data, CopyImage | RemoveTag)
-        cause = decisions.get(command.data.decision_id)
-        assert cause is not None, f"command {command.id} without its decision"
-        decided = (cause.source, cause.digest, cause.target)
-        told = (command.data.source, command.data.digest, command.data.target)
-        assert told == decided, f"command {command.id} differs from its decision"
-        commands[command.id] = command.data
+    found = await traces(log)
+    for identity, decision in found.made_decisions.items():
+        assert decision.event_id in found.event_ids, f"decision {identity} without its event"
+    found.check_causes()
     ended: dict[str, bytes] = {}
-    for event in events:
+    for event in found.events:
         if isinstance(event.data, Outcome):
-            assert event.data.command_id in commands, f"outcome {event.id} without its command"
+            assert event.data.command_id in found.command_ids, f"outcome {event.id} without its command"
             content = encode(event)
             assert ended.setdefault(event.data.command_id, content) == content, "a second outcome of one command"
+
+
+async def check_amplification(log: EventLog) -> None:
+    """I15: one event leads to one copy of a digest to a target at most, and hops are bounded."""
+    (await traces(log)).check_amplification()
+
+
+async def check_ended(log: EventLog) -> None:
+    """I9: each command has ended within its attempts. Holds once nothing goes wrong any more."""
+    (await traces(log)).check_ended()
+
+
+async def check_poison(log: EventLog) -> None:
+    """I10: what could not be used is a dead letter, once, and nothing else is."""
+    inputs = [record for topic in (INBOUND, EVENTS, COMMANDS) for record in await all_records(log, topic)]
+    check_dead_letters(await all_records(log, DEADLETTERS), inputs, await log.partitions(EVENTS))
 
 
 async def check_looks(log: EventLog) -> None:
@@ -156,6 +164,9 @@ async def check_all(log: EventLog) -> None:
     await check_causality(log)
     await check_looks(log)
     await check_rollbacks(log)
+    await check_origins(log)
+    await check_amplification(log)
+    await check_poison(log)
 
 
 def _events(found: list[LogRecord]) -> Iterator[tuple[LogRecord, Envelope[Frozen]]]:

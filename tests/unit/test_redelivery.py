@@ -15,7 +15,7 @@ from streams.log import Append, Position
 from streams.memory_log import MemoryLog
 from streams.redelivery import SOURCE, Redelivery, event_again, inbound_again
 from streams.topics import COMMANDS, DECISIONS, EVENTS, INBOUND
-from tests.support.builders import arrived, at, policy, published, pushed, record_events
+from tests.support.builders import arrived, at, policy, proposed, pushed, record_events
 from tests.support.checkers import all_records, check_all
 from tests.support.gateways import events_in
 from tests.unit.agents.harness import PARTITIONS, Run
@@ -77,7 +77,7 @@ class Scene:
 @pytest.fixture
 async def scene() -> Any:
     made = Scene()
-    await made.tell(published(TO_QA, JFROG))
+    await made.tell(proposed(TO_QA, JFROG))
     yield made
     await made.close()
 

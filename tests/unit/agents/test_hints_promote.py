@@ -13,7 +13,7 @@ from schemas.commands import CopyImage, ResolveTag
 from schemas.events import ImageHinted, ImageObserved, TransferCompleted
 from streams.log import Append
 from streams.topics import COMMANDS, DEADLETTERS, EVENTS, INBOUND
-from tests.support.builders import policy, published, record_events, rule
+from tests.support.builders import policy, proposed, record_events, rule
 from tests.support.checkers import all_records, check_all
 from tests.support.faults import Hold
 from tests.support.waiting import eventually
@@ -84,9 +84,10 @@ class System:
 async def system() -> AsyncIterator[System]:
     async with observing() as scene:
         made = System(scene)
-        to_qa = policy("to-qa", "local/dev/*", "local/qa/{1}", rule("not-one-of", "latest"))
-        await record_events(made.log, published(to_qa), partitions=PARTITIONS)
+        to_qa = policy("to-qa", "local/dev/*", "local/qa/{1}", rule("not-one-of", "latest"), initial_evaluation=False)
+        await record_events(made.log, proposed(to_qa, reconcile="never"), partitions=PARTITIONS)
         await made.start()
+        await made.runs[1].drain()
         yield made
         await made.close()
 

@@ -12,7 +12,7 @@ import pytest
 from agents.table import MemoryTable
 from streams.memory_log import MemoryLog
 from streams.topics import COMMANDS, DECISIONS
-from tests.support.builders import policy, published, record_events
+from tests.support.builders import policy, proposed, record_events
 from tests.support.checkers import all_records, check_all
 from tests.support.gateways import NOW, app, calling, events_in
 from tests.unit.agents.harness import PARTITIONS, Run
@@ -58,7 +58,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     log = MemoryLog(partitions=PARTITIONS)
     async with calling(app(log, hooks=hooks)) as client:
         made = Scene(client, log)
-        await record_events(log, published(policy("to-qa", "local/dev/*", "local/qa/{1}")), partitions=PARTITIONS)
+        await record_events(log, proposed(policy("to-qa", "local/dev/*", "local/qa/{1}")), partitions=PARTITIONS)
         await made.run.drain()
         yield made
         await made.run.shell.close()
@@ -72,7 +72,7 @@ async def test_a_sender_that_repeats_itself_gets_the_same_ids_and_nothing_happen
     for _ in range(20):
         assert await scene.send("registry", delivery, authorization=f"Bearer {SECRET}") == first
     assert await scene.effects() == before
-    assert len(await events_in(scene.log)) == 21 * 2 + PARTITIONS
+    assert len(await events_in(scene.log)) == 21 * 2 + 1 + PARTITIONS
     await check_all(scene.log)
 
 
@@ -111,5 +111,5 @@ async def test_one_of_many_that_cannot_be_used_keeps_all_of_them_out(scene: Scen
     assert answer.status_code == 400
     assert answer.json()["error"]["reason"].startswith("events.777.target.digest: ")
     await scene.run.drain()
-    assert len(await events_in(scene.log)) == PARTITIONS
+    assert len(await events_in(scene.log)) == 1 + PARTITIONS
     assert await scene.effects() == before
