@@ -59,11 +59,13 @@ READING: Final[dict[str, tuple[list[str], int]]] = {
     "audit lineage": ([TARGET], 0),
     "audit verify": (["--key", "{system}/seal.pem.pub"], 0),
     "audit prove": (["{decision}"], 0),
+    "audit completeness": ([], 0),
     "audit export": (["{folder}/tables", *GOES_WITHOUT], 0),
     "audit blast": (["--policy", "app-to-qa"], 0),
     "replay verify": ([], 0),
     "replay export": (["{folder}/slice.gz", *GOES_WITHOUT], 0),
     "replay what-if": (["{system}/policy.yaml"], 0),
+    "replay state": (["second/qa/app", "--at", "now"], 0),
     "replay snapshot": (["--directory", "{folder}"], 0),
     # Its part is to write, and it does so only where nothing is yet.
     "replay import": (["{folder}/slice.gz"], 2),
