@@ -1,7 +1,7 @@
 """The log in memory: for tests, simulations and judging files without a broker. Keeps the promises of EventLog."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from itertools import count
 from types import TracebackType
 from typing import Self
@@ -19,8 +19,8 @@ _BATCH_RECORDS = 500
 class MemoryLog:
     """Topics as lists.
 
-    ``topics`` has the number of partitions of each; by default the whole catalogue with ``partitions`` each. Time is
-    counted in appends, so that equal runs have equal records.
+    ``topics`` has the number of partitions of each; by default the whole catalogue with ``partitions`` each. The times
+    of records are those of ``clock_ms``, or count the appends, so that equal runs have equal records.
     """
 
     def __init__(
@@ -29,13 +29,14 @@ class MemoryLog:
         *,
         partitions: int = 12,
         before_append: BeforeAppend | None = None,
+        clock_ms: Iterator[int] | None = None,
     ) -> None:
         self._counts = dict(topics) if topics is not None else dict.fromkeys(TOPICS, partitions)
         self._records: dict[tuple[str, int], list[LogRecord]] = {
             (topic, partition): [] for topic, number in self._counts.items() for partition in range(number)
         }
         self._low: dict[tuple[str, int], int] = dict.fromkeys(self._records, 0)
-        self._clock_ms = count(1)
+        self._clock_ms = clock_ms or count(1)
         self._grown = asyncio.Condition()
         self._closed = False
         self.before_append = before_append

@@ -26,8 +26,8 @@ End: TypeAlias = Callable[[str, CopyImage], Any]
 class World:
     """Folds what is recorded, as the evaluator would, and keeps every command."""
 
-    def __init__(self) -> None:
-        self.log = MemoryLog(partitions=PARTITIONS)
+    def __init__(self, log: MemoryLog | None = None) -> None:
+        self.log = log or MemoryLog(partitions=PARTITIONS)
         self._states = [MemoryState() for _ in range(PARTITIONS)]
         self._folded = [0] * PARTITIONS
 
