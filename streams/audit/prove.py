@@ -11,7 +11,7 @@ from schemas.catalogue import UnreadableRecordError, decode
 from schemas.checkpoints import Checkpoint
 from schemas.envelope import Envelope
 from streams.history import recorded
-from streams.log import LogRecord, ReadableLog
+from streams.log import LogRecord, Position, ReadableLog
 from streams.topics import CHECKPOINTS, DECISIONS
 from towline.audit.checkpoints import text_of
 from towline.audit.leaves import record_leaf
@@ -27,14 +27,15 @@ class Found:
     index: int
 
 
-async def find_decision(log: ReadableLog, decision_id: str) -> Found | None:
-    """Return the first record of a decision."""
-    wanted = decision_id.encode()
+async def find_decision(log: ReadableLog, named: str) -> Found | None:
+    """Return the first record of a decision, named by its id or by its place, as :class:`Position` writes it."""
+    wanted = named.encode()
     for partition in range(await log.partitions(DECISIONS)):
         index = 0
         async for batch in _batches(log, partition):
             for record in batch:
-                if wanted in (record.value or b"") and _id_of(record) == decision_id:
+                is_there = named == str(Position(DECISIONS, partition, record.offset))
+                if is_there or (wanted in (record.value or b"") and _id_of(record) == named):
                     return Found(record, index)
                 index += 1
     return None

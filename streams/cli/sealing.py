@@ -163,7 +163,7 @@ def _plain(result: ProofVerification) -> dict[str, object]:
 
 
 def prove_command(
-    decision: Annotated[str, typer.Argument(metavar="DECISION", help="The id of a decision, as audit trail has it.")],
+    decision: Annotated[str, typer.Argument(metavar="DECISION", help="Its place, as audit trail has it, or its id.")],
     slice_file: SliceFile = None,
     as_json: AsJson = False,
 ) -> None:

@@ -1,9 +1,12 @@
 """A log of five days of November, for documents: two images of a shop on their way into production.
 
-Deterministic to the byte: made again, it is the same log, sealed by the same key.
+Deterministic to the byte: made again, it is the same log, sealed by the same key. ``python -m tests.support.november``
+writes it into ``examples/november``.
 """
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,6 +22,9 @@ from schemas.policies import PolicySet
 from schemas.references import Frozen, Repository
 from streams.log import Append
 from streams.memory_log import MemoryLog
+from streams.secrets.scanner import Scanner
+from streams.slices.selection import Choice
+from streams.slices.writer import write_slice
 from streams.topics import CHECKPOINTS, DECISIONS
 from tests.support.builders import digest, policy, rule, rule_on
 from tests.support.checkers import records
@@ -35,6 +41,7 @@ POLICIES = PolicySet(
         policy("shop-to-prod", QA, PROD, rule_on("approved", ">=", "1"), tag="stable"),
     )
 )
+FOLDER = Path(__file__).parents[2] / "examples" / "november"
 _BEGINNING = datetime(2026, 11, 1, tzinfo=UTC)
 #: Of no use but here: it seals nothing that anybody relies on.
 _KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -161,3 +168,15 @@ async def november() -> MemoryLog:
     await story.tick()
     await story.seal()
     return story.log
+
+
+async def write(folder: Path) -> None:
+    """Write the slice and the public key of the seals."""
+    log = folder / "log.jsonl"
+    log.unlink(missing_ok=True)
+    await write_slice(await november(), log, Choice(), Scanner({}, []))
+    (folder / "seal.pub").write_bytes(PUBLIC_PEM)
+
+
+if __name__ == "__main__":
+    asyncio.run(write(FOLDER))

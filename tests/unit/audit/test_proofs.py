@@ -51,6 +51,14 @@ async def test_a_sealed_decision_has_a_proof_that_holds(place: int) -> None:
     assert shown.size == (3 if place < 3 else 8)
 
 
+async def test_a_decision_is_found_by_its_place_as_the_trail_writes_it() -> None:
+    made = log(5)
+    by_id, by_place = await find_decision(made, DECISION.id), await find_decision(made, f"{DECISIONS}/1@5")
+    assert by_id is not None
+    assert by_id == by_place
+    assert await find_decision(made, f"{DECISIONS}/1@99") is None
+
+
 async def test_a_decision_that_is_not_sealed_yet_or_not_there_has_none() -> None:
     found = await find_decision(log(9), DECISION.id)
     assert found is not None
