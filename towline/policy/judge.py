@@ -61,7 +61,9 @@ def _rule(state: StateView, revision: int, view: ImageView, match: Match, findin
         target = resolve(match, source, view.now_text)
     except ValueError as error:
         return _Ruling("deny", None, str(error))
-    refusal = _refusal(view, match) or bar_refusal(state, target, view.subject.digest, revision)
+    refusal = _refusal(view, match) or bar_refusal(
+        state, view.subject.reference.repository, target, view.subject.digest, revision
+    )
     if refusal is not None:
         return _Ruling("deny", target, refusal)
     result = combine(tuple(item.result for item in findings))

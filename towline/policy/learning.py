@@ -99,7 +99,7 @@ def request(draft: Draft, event: Envelope[Frozen]) -> Agenda:
         return NOTHING
     replace(facts, recent=_remembered(facts.recent, event)).write(draft, data.repository, data.digest)
     if data.retries is None:
-        lift(draft, data.target.repository, data.digest)
+        lift(draft, data.repository, data.target.repository, data.digest)
     return Agenda(is_requested=True)
 
 

@@ -1,9 +1,13 @@
 """Rollbacks: nobody alone moves a tag back, and what was rolled back does not come back by itself."""
 
+from dataclasses import replace
+
 import pytest
 
 from schemas.decisions import ROLLBACK
 from schemas.envelope import Envelope
+from schemas.events import PromotionRequested, RetriedTransfer
+from schemas.policies import CopyOptions
 from schemas.references import Frozen
 from schemas.rollbacks import DigestBarred
 from tests.support.builders import arrived, deleted, digest, policy, published, pushed, ticked
@@ -179,6 +183,22 @@ def test_what_a_person_wants_there_all_the_same_is_free_again() -> None:
     assert judged.verdicts(requested(f"{DEV}:1.0", "bad", TARGET), pushed(f"{DEV}:2.0", "bad")) == ["promote"] * 2
     assert judged.verdicts(barred(QA, "bad"), pushed(f"{DEV}:3.0", "bad")) == ["promote"], "told again, it bars nothing"
     assert judged.verdicts(barred(QA, "bad", key="later"), pushed(f"{DEV}:4.0", "bad")) == ["deny"]
+
+
+def test_what_a_person_wants_from_one_source_is_not_free_from_another_in_the_same_partition() -> None:
+    both = published(policy("to-qa", DEV, QA), policy("other", "local/other", QA, tag="other-%n"))
+    judged = Partition(both, barred(QA, "bad"), pushed(f"{DEV}:1.0", "bad"))
+    judged.take(requested(f"{DEV}:1.0", "bad", TARGET))
+    assert judged.verdicts(pushed("local/other:1", "bad"), pushed(f"{DEV}:2.0", "bad")) == ["deny", "promote"]
+
+
+def test_a_failed_transfer_that_is_made_again_does_not_lift_the_bar() -> None:
+    judged = source(barred(QA, "bad"), pushed(f"{DEV}:1.0", "bad"))
+    wish = requested(f"{DEV}:1.0", "bad", TARGET)
+    assert isinstance(wish.data, PromotionRequested)
+    retries = RetriedTransfer(command_id="c" * 64, policy="to-qa", hops=1, options=CopyOptions())
+    judged.take(replace(wish, data=wish.data.model_copy(update={"retries": retries})))
+    assert judged.verdicts(pushed(f"{DEV}:2.0", "bad")) == ["deny"]
 
 
 def test_a_rollback_of_a_revision_bars_that_revision_and_no_later_one() -> None:

@@ -13,7 +13,7 @@ from schemas.envelope import Envelope
 from schemas.references import Frozen, Reference
 from streams.audit.explain import explain
 from streams.audit.trail import trail
-from streams.cli import app, rollback
+from streams.cli import app, rollback, transfers
 from streams.log import Append
 from streams.topics import EVENTS
 from tests.support.builders import digest, policy, proposed, pushed
@@ -259,6 +259,21 @@ def test_what_failed_can_be_proposed_and_approved_once_more(room: Room) -> None:
     room.approve(plan_id)
     assert room.world.tags[f"{PROD}:1"] == digest("good")
     assert set(room.states(plan_id).values()) <= {"completed", "left", "skipped"}
+
+
+def test_a_rollback_that_failed_can_be_retried_as_any_transfer(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_place_of_kafka(monkeypatch, transfers, room.world.log)
+    room.plan(BAD)
+    room.world.gone.add(digest("good"))
+    plan_id = room.propose()
+    room.approve(plan_id)
+    room.world.gone.clear()
+    result = CliRunner().invoke(app, ["transfers", "retry", "--cause", "source-gone"])
+    assert result.exit_code == 0, result.output
+    asyncio.run(room.world.carry_out())
+    assert (room.world.tags[f"{QA}:1"], room.world.tags[f"{PROD}:1"]) == (digest("good"), digest("good"))
+    room.happen(pushed(f"{DEV}:8", "bad"))
+    assert f"{QA}:8" not in room.world.tags
 
 
 def test_the_bad_image_is_not_promoted_again_and_what_is_new_is(room: Room) -> None:

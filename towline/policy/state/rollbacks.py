@@ -59,8 +59,8 @@ class Bar:
     plan_id: str
     actor: str
     reason: str
-    #: Somebody wanted the digest there all the same.
-    is_lifted: bool = False
+    #: The source repositories from which somebody wanted the digest there all the same.
+    lifted: tuple[str, ...] = ()
     #: The ids of the last events that told of it, newest last: whatever is told again bars nothing.
     recent: tuple[str, ...] = ()
 
@@ -68,38 +68,47 @@ class Bar:
     def read(cls, state: StateView, repository: Repository, digest: str) -> "Bar | None":
         """Return what is known of the bar, be it lifted or not; None when there never was one."""
         value = state.get(_bar_key(repository, digest))
-        return None if value is None else cls(**{**value, "recent": tuple(value["recent"])})
+        if value is None:
+            return None
+        return cls(**{**value, "lifted": tuple(value["lifted"]), "recent": tuple(value["recent"])})
 
     def write(self, draft: Draft, repository: Repository, digest: str) -> None:
         """Keep it."""
-        value = {name: getattr(self, name) for name in self.__slots__} | {"recent": list(self.recent)}
+        lists = {"lifted": list(self.lifted), "recent": list(self.recent)}
+        value = {name: getattr(self, name) for name in self.__slots__} | lists
         draft.put(_bar_key(repository, digest), value)
 
 
 def bar(draft: Draft, event_id: str, data: DigestBarred) -> None:
-    """Note that a digest is barred from a repository. The widest bar counts, in whatever order they come."""
+    """Note that a digest is barred from a repository, from whatever source.
+
+    The widest bar counts, in whatever order they come.
+    """
     known = Bar.read(draft, data.target_repository, data.digest)
     told = () if known is None else known.recent
     if event_id in told:
         return
     recent = (*told, event_id)[-limits.recent_event_count :]
     chosen = Bar(data.revision, data.plan_id, data.actor, data.reason, recent=recent)
-    if known is not None and not known.is_lifted and _is_wider(known.revision, data.revision):
-        chosen = replace(known, recent=recent)
+    if known is not None and _is_wider(known.revision, data.revision):
+        chosen = replace(known, lifted=(), recent=recent)
     chosen.write(draft, data.target_repository, data.digest)
 
 
-def lift(draft: Draft, repository: Repository, digest: str) -> None:
-    """Note that somebody wants a digest in a repository all the same: policies of this source may bring it again."""
+def lift(draft: Draft, source: Repository, repository: Repository, digest: str) -> None:
+    """Note that somebody wants a digest in a repository all the same: policies of this source may bring it again.
+
+    Other sources stay barred: which of them are in the same partition must not matter.
+    """
     known = Bar.read(draft, repository, digest)
-    if known is not None and not known.is_lifted:
-        replace(known, is_lifted=True).write(draft, repository, digest)
+    if known is not None and str(source) not in known.lifted:
+        replace(known, lifted=(*known.lifted, str(source))).write(draft, repository, digest)
 
 
-def bar_refusal(state: StateView, target: Reference, digest: str, revision: int) -> str | None:
-    """Return why a policy of a revision may not bring a digest to a target; None when it may."""
+def bar_refusal(state: StateView, source: Repository, target: Reference, digest: str, revision: int) -> str | None:
+    """Return why a policy of a revision may not bring a digest from a source to a target; None when it may."""
     known = Bar.read(state, target.repository, digest)
-    if known is None or known.is_lifted or not _is_wider(known.revision, revision):
+    if known is None or not _is_wider(known.revision, revision) or str(source) in known.lifted:
         return None
     later = "" if known.revision is None else f", or a revision after {known.revision},"
     return (
