@@ -8,13 +8,16 @@ from schemas.rollbacks import DigestBarred, RollbackApproved, RollbackPlan, Roll
 from tests.support.builders import digest, envelope
 
 
-def back(target: str, bad: str, good: str | None, **more: Any) -> RollbackStep:
-    """Return the step that gives a tag the image ``good`` again, or removes it, in place of ``bad``."""
+def back(target: str, bad: str, good: str | None, *, commanded: str | None = None, **more: Any) -> RollbackStep:
+    """Return the step that gives a tag the image ``good`` again, or removes it, in place of ``bad``.
+
+    ``commanded``: what ``bad`` was reduced from.
+    """
     return RollbackStep(
         target=Reference.parse(target),
         digest=None if good is None else digest(good),
         expected_digest=digest(bad),
-        barred_digest=digest(bad),
+        barred_digest=digest(commanded or bad),
         **more,
     )
 

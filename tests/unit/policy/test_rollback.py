@@ -154,6 +154,13 @@ def test_an_approved_rollback_bars_its_image_in_every_partition(partition: Parti
     assert not elsewhere.copies
 
 
+def test_of_an_index_that_was_reduced_what_policies_would_bring_is_barred(partition: Partition) -> None:
+    request = rollback_requested(back(TARGET, "bad", "good", commanded="whole"))
+    partition.take(request, rollback_approved(request))
+    (bar,) = announced(partition)
+    assert source(bar).verdicts(pushed(f"{DEV}:1.0", "whole"), pushed(f"{DEV}:2.0", "bad")) == ["deny", "promote"]
+
+
 def test_the_partition_of_the_target_knows_it_at_once(partition: Partition) -> None:
     partition.take(published(policy("to-qa", DEV, QA)), REQUEST, rollback_approved(REQUEST))
     assert partition.verdicts(pushed(f"{DEV}:1.0", "bad")) == ["deny"]
