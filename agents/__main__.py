@@ -13,6 +13,7 @@ import structlog
 import uvloop
 
 from agents.app import Attachment, attach, make_app, run_app
+from agents.background import in_background
 from agents.command_runner import CommandRunner
 from agents.evaluator import Evaluator
 from agents.intake import Intake
@@ -99,16 +100,11 @@ async def _evaluate(settings: Settings, log: KafkaLog, metrics: Metrics, failure
         )
         for handler, table in ((evaluator, "state"), (intake, "intake"))
     }
-    ticker = asyncio.create_task(
-        tick_forever(log, partitions, settings.worker.tick_seconds, lambda: shells[EVENTS].owns(PROPOSAL_PARTITION)),
-        name="ticker",
+    ticking = tick_forever(
+        log, partitions, settings.worker.tick_seconds, lambda: shells[EVENTS].owns(PROPOSAL_PARTITION)
     )
-    ticker.add_done_callback(lambda task: None if task.cancelled() else failure(task.exception() or RuntimeError(task)))
-    try:
+    async with in_background(ticking, "ticker", failure):
         await run_app(app, shells, failure, failure.stop)
-    finally:
-        ticker.cancel()
-        await asyncio.gather(ticker, return_exceptions=True)
 
 
 async def _transfer(settings: Settings, log: KafkaLog, _: Metrics, failure: _Failure) -> None:

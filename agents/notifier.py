@@ -7,11 +7,12 @@ for.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Final
 
+from agents.background import in_background
 from agents.command_runner import CommandRunner, Duty
 from agents.deliveries import Deliveries, too_many
 from agents.lines import Lines, Waiting
@@ -71,18 +72,9 @@ class Notifier(CommandRunner[DeliverWebhook]):
         #: The commands of each partition that were attempted and have not ended.
         self._attempted: dict[int, set[str]] = {}
 
-    @asynccontextmanager
-    async def alarm(self, on_failure: Callable[[BaseException], None]) -> AsyncIterator[None]:
+    def alarm(self, on_failure: Callable[[BaseException], None]) -> AbstractAsyncContextManager[None]:
         """Let those who wait go on in time, until this is left."""
-        task = asyncio.create_task(self._wake(), name="alarm")
-        task.add_done_callback(
-            lambda ended: None if ended.cancelled() else on_failure(ended.exception() or RuntimeError(ended))
-        )
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        return in_background(self._wake(), "alarm", on_failure)
 
     async def opened(self, state: PartitionState) -> None:
         """See Handler; what was attempted before goes on where it was."""

@@ -95,7 +95,6 @@ class SealSource:
                             return
                         seal.tail, seal.time = seal.tail.after(Mark.of(checkpoint)), checkpoint.time
                         yield record.value or b""
-                seal.position = record.offset + 1
             seal.position = stop
 
     def _genuine(self, record: LogRecord) -> Envelope[Checkpoint]:

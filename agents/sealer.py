@@ -6,11 +6,12 @@ Where it cuts depends on clocks; the bytes of a checkpoint depend on nothing but
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Final
 
+from agents.background import in_background
 from agents.partition_state import PartitionState
 from agents.partition_worker import Internal
 from agents.retry import retrying
@@ -106,8 +107,9 @@ class Sealer:
             if self.submit is not None:
                 await self.submit(number, lambda state: self._due.add(state.partition))
 
-    @asynccontextmanager
-    async def timer(self, every_seconds: float, on_failure: Callable[[BaseException], None]) -> AsyncIterator[None]:
+    def timer(
+        self, every_seconds: float, on_failure: Callable[[BaseException], None]
+    ) -> AbstractAsyncContextManager[None]:
         """Let nothing wait for longer than so many seconds, until this is left."""
 
         async def run() -> None:
@@ -115,15 +117,7 @@ class Sealer:
                 await asyncio.sleep(every_seconds)
                 await self.seal_all()
 
-        task = asyncio.create_task(run(), name="seal timer")
-        task.add_done_callback(
-            lambda ended: None if ended.cancelled() else on_failure(ended.exception() or RuntimeError(ended))
-        )
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        return in_background(run(), "seal timer", on_failure)
 
     def _seal(self, state: PartitionState) -> Seal:
         if state.partition not in self._seals:

@@ -36,6 +36,14 @@ def findings(log: FixedLog, kept: bytes | None = None) -> list[Finding]:
     return asyncio.run(verify_seals(log, KEYS, read)).findings
 
 
+def flip(records: list[LogRecord], place: int, data: st.DataObject) -> None:
+    """Flip any bit of a record's value."""
+    value = bytearray(records[place].value or b"")
+    bit = data.draw(st.integers(min_value=0, max_value=len(value) * 8 - 1), label="bit")
+    value[bit // 8] ^= 1 << bit % 8
+    records[place] = records[place]._replace(value=bytes(value))
+
+
 @st.composite
 def cuts(draw: st.DrawFn) -> list[int]:
     steps = draw(st.lists(st.integers(min_value=1, max_value=9), min_size=1, max_size=5))
@@ -51,10 +59,7 @@ def test_any_single_edit_of_the_decisions_is_found_where_it_is(
     place = data.draw(st.integers(min_value=0, max_value=size - 1), label="place")
     match data.draw(st.sampled_from(["flip", "drop", "insert", "swap", "cut"]), label="edit"):
         case "flip":
-            value = bytearray(records[place].value or b"")
-            bit = data.draw(st.integers(min_value=0, max_value=len(value) * 8 - 1))
-            value[bit // 8] ^= 1 << bit % 8
-            records[place] = records[place]._replace(value=bytes(value))
+            flip(records, place, data)
         case "drop":
             del records[place]
         case "insert":
@@ -80,10 +85,7 @@ def test_any_single_edit_of_the_checkpoints_is_found(sizes: list[int], data: st.
     place = data.draw(st.integers(min_value=0, max_value=len(records) - 1), label="place")
     match data.draw(st.sampled_from(["flip", "drop", "swap", "again"] if len(sizes) > 1 else ["flip", "drop"])):
         case "flip":
-            value = bytearray(records[place].value or b"")
-            bit = data.draw(st.integers(min_value=0, max_value=len(value) * 8 - 1))
-            value[bit // 8] ^= 1 << bit % 8
-            records[place] = records[place]._replace(value=bytes(value))
+            flip(records, place, data)
         case "drop":
             del records[place]
         case "swap":
