@@ -242,6 +242,36 @@ async def test_a_checkpoint_ahead_of_what_was_read_is_waited_for() -> None:
     assert await sizes(sealing) == [9, 10]
 
 
+async def test_nothing_is_sealed_beside_a_checkpoint_that_is_ahead() -> None:
+    sealing = Sealing()
+    await sealing.decide(9)
+    ahead = Tail().with_records(await leaves_of(sealing, 9)).checkpoint(0, sealing_key())
+    await sealing.log.append(Append(CHECKPOINTS, b"0", encode(ahead), partition=0))
+    run = sealing.run(MemoryTable())
+    await run.shell.take_over(range(PARTITIONS))
+    async for record in sealing.log.read(DECISIONS, 0, 0, 6):
+        await run.deliver(record)
+    await until(run.is_settled, "six are taken, and three are not")
+    assert (run.failures, await sizes(sealing)) == ([], [9])
+    await run.shell.close()
+
+
+async def test_what_comes_after_the_timer_waits_for_the_next_time() -> None:
+    sealing = Sealing()
+    handler = sealing.sealer()
+    run = sealing.run(MemoryTable(), handler)
+    await run.shell.take_over(range(PARTITIONS))
+    await sealing.decide(1)
+    await run.drain()
+    await seal_rest(run, handler)
+    await sealing.decide(2)
+    await run.drain()
+    assert await sizes(sealing) == [1]
+    await seal_rest(run, handler)
+    assert await sizes(sealing) == [1, 3]
+    await run.shell.close()
+
+
 async def broken(sealing: Sealing, sealer: Sealer | None = None, table: MemoryTable | None = None) -> str:
     """Seal, and return what it stops with. What stands in the topic stays as it is."""
     before = await sealing.log.high_watermark(CHECKPOINTS, 0)
