@@ -364,8 +364,9 @@ told_secret_count: Final = 50
 
 # -- The read side ----------------------------------------------------------------------------------------------------
 
-#: How long to wait for another process that writes to the projection; partitions read together, each a connection and
-#: a batch in memory; how often a gateway looks for what is new, and by how much longer than that it pauses.
+#: Of a projection: memory for pages; the wait for another process that writes; partitions read together, each with a
+#: batch in memory; how often a gateway looks for what is new, and how many times as long as that it pauses.
+projection_cache_kib: Final = 64 * 1024
 projection_lock_seconds: Final = 30.0
 projection_reader_count: Final = 4
 projection_pause_seconds: Final = 1.0

@@ -23,6 +23,7 @@ from schemas.events import ClockTicked, PolicyPublished, TransferProgressed
 from schemas.facts import ImageInspected
 from schemas.outcomes import Outcome, Report
 from schemas.references import Frozen, Reference, Repository
+from schemas.rollbacks import RollbackRequested
 from schemas.webhooks import DeliverWebhook, SubscriptionsPublished, WebhookDelivered, WebhookFailed
 from streams.folding import read_event
 from streams.log import LogRecord, Position
@@ -143,19 +144,20 @@ def _source(data: Frozen) -> tuple[str | None, str | None]:
     """Return the repository and the tag that a record is about; of what goes from one to another, the first."""
     if isinstance(data, Decision | TargetCommand | Report):
         return str(data.source.repository), data.source.tag
-    repository = getattr(data, "repository", None)
+    repository = vars(data).get("repository")
     if not isinstance(repository, Repository):
         return None, None
     return str(repository), _text(data, "tag")
 
 
 def _target(data: Frozen) -> Reference | None:
-    target = getattr(data, "target", None)
+    # A property of some, which is asked for only where there may be one: missing names cost a model much.
+    target = data.target if isinstance(data, RollbackRequested) else vars(data).get("target")
     return target if isinstance(target, Reference) else None
 
 
 def _text(data: Frozen, name: str) -> str | None:
-    value = getattr(data, name, None)
+    value = vars(data).get(name)
     return value if isinstance(value, str) else None
 
 

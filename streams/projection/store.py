@@ -26,7 +26,7 @@ CREATE TABLE records (
     type TEXT NOT NULL, time TEXT NOT NULL, actor TEXT, policy TEXT, verdict TEXT, outcome TEXT,
     source_repository TEXT, source_tag TEXT, target_repository TEXT, target_tag TEXT, digest TEXT,
     revision INTEGER, decision_id TEXT, caused_by TEXT, body BLOB NOT NULL, copies INTEGER NOT NULL DEFAULT 1,
-    UNIQUE (topic, id)
+    UNIQUE (id, topic)
 );
 CREATE INDEX by_time ON records (time, topic, part, pos);
 CREATE INDEX by_source ON records (source_repository, source_tag, type);
@@ -35,6 +35,8 @@ CREATE INDEX by_decision ON records (decision_id) WHERE decision_id IS NOT NULL;
 CREATE INDEX by_cause ON records (caused_by) WHERE caused_by IS NOT NULL;
 CREATE INDEX by_actor ON records (actor, time) WHERE actor IS NOT NULL;
 CREATE INDEX by_policy ON records (policy, time) WHERE policy IS NOT NULL;
+CREATE INDEX by_verdict ON records (verdict, time) WHERE verdict IS NOT NULL;
+CREATE INDEX by_outcome ON records (outcome, time) WHERE outcome IS NOT NULL;
 CREATE INDEX by_type ON records (type, time);
 CREATE TABLE digests (digest TEXT, record INTEGER, PRIMARY KEY (digest, record)) WITHOUT ROWID;
 CREATE TABLE repositories (name TEXT PRIMARY KEY) WITHOUT ROWID;
@@ -45,7 +47,7 @@ _VALUES: Final = ", ".join("?" * (len(Row._fields) - 2))
 #: A crash repeats records; the first of an id is the one that counts, wherever the reading began.
 _INSERT: Final = f"""
 INSERT INTO records ({_COLUMNS}) VALUES ({_VALUES})
-ON CONFLICT (topic, id) DO UPDATE SET copies = copies + ?,
+ON CONFLICT (id, topic) DO UPDATE SET copies = copies + ?,
     part = CASE WHEN (excluded.part, excluded.pos) < (part, pos) THEN excluded.part ELSE part END,
     pos = CASE WHEN (excluded.part, excluded.pos) < (part, pos) THEN excluded.pos ELSE pos END,
     body = CASE WHEN (excluded.part, excluded.pos) < (part, pos) THEN excluded.body ELSE body END
@@ -124,6 +126,8 @@ class Store:
             self.connection.execute("PRAGMA journal_mode = WAL")
             # A crash of the machine may lose the last rows, together with the place that was reached.
             self.connection.execute("PRAGMA synchronous = NORMAL")
+            # Ids are spread over the whole of an index: what does not fit into memory is read and written again.
+            self.connection.execute(f"PRAGMA cache_size = -{limits.projection_cache_kib}")
         with self._writing():
             (version,) = self.connection.execute("PRAGMA user_version").fetchone()
             if version == VERSION:
