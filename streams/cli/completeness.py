@@ -15,7 +15,7 @@ from streams.reemission import re_emit
 from towline.errors import MisuseError
 from towline.settings import load_settings
 
-app = typer.Typer(help="What the evaluator writes, and what of it is missing.", no_args_is_help=True)
+app = typer.Typer(help="Write what workers should have written, where something is missing.", no_args_is_help=True)
 
 Of = Annotated[
     str | None,
