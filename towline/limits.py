@@ -378,21 +378,6 @@ page_max_count: Final = 500
 lineage_place_count: Final = 2_000
 lineage_depth: Final = 64
 
-# -- Replay -----------------------------------------------------------------------------------------------------------
-
-#: Expected decisions that wait for their record, about a kilobyte each: how far `replay verify` looks for one that
-#: stands out of its order.
-replay_ahead_count: Final = 4096
-
-#: Decisions of which is known that they were met, to tell a repetition from a difference without reading again.
-replay_recent_count: Final = 4096
-
-#: Records that were met before they were expected and are kept until they are understood; beyond that the part of the
-#: log before them is read again.
-replay_aside_count: Final = 8192
-
-#: Differences of one comparison that are told one by one; the others are counted.
-told_difference_count: Final = 100
 # -- Exports ----------------------------------------------------------------------------------------------------------
 
 #: Records that an export holds in memory at once, and writes to a file of each format and day; and the bytes of their
@@ -400,5 +385,16 @@ told_difference_count: Final = 100
 export_chunk_records: Final = 20_000
 export_chunk_bytes: Final = 32 * 1024 * 1024
 
-#: Records that are missing and told one by one, or written again at once, of each partition; the others are counted.
+# -- Replay -----------------------------------------------------------------------------------------------------------
+
+#: What `replay verify` keeps of a partition, about a kilobyte each: expected decisions that wait for their record, which
+#: is how far it looks for one that is out of order; the last pairs, to know a repetition; and records that were met
+#: before they were expected, beyond which the part of the log before them is read again.
+replay_ahead_count: Final = 4096
+replay_recent_count: Final = 4096
+replay_aside_count: Final = 8192
+
+#: Of each partition, differences that are told one by one, and missing records that are told or written again at once;
+#: the others are counted.
+told_difference_count: Final = 100
 missing_count: Final = 10_000
