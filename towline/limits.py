@@ -387,9 +387,9 @@ export_chunk_bytes: Final = 32 * 1024 * 1024
 
 # -- Replay -----------------------------------------------------------------------------------------------------------
 
-#: What `replay verify` keeps of a partition, about a kilobyte each: expected decisions that wait for their record, which
-#: is how far it looks for one that is out of order; the last pairs, to know a repetition; and records that were met
-#: before they were expected, beyond which the part of the log before them is read again.
+#: What `replay verify` keeps of a partition, about a kilobyte each: expected decisions that wait for their record, so
+#: far it looks for one that is out of order; the last pairs, to know a repetition; and records that were met before
+#: they were expected, beyond which the part of the log before them is read again.
 replay_ahead_count: Final = 4096
 replay_recent_count: Final = 4096
 replay_aside_count: Final = 8192
