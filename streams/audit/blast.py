@@ -133,9 +133,7 @@ async def trace(log: ReadableLog, question: Question, progress: Progress = lambd
 
     def is_bad(stay: Stay) -> bool:
         mover = stay.mover
-        if mover is not None and (mover.decision_id in decided or mover.digest in digests):
-            return True
-        return stay.digest in digests
+        return stay.digest in digests or (mover is not None and mover.decision_id in decided)
 
     decisions = await _decisions(
         log, [outcome for stays in histories.values() for it in stays for outcome in it.outcomes]

@@ -97,6 +97,4 @@ def _take(
         if tag.is_known and (not stays or stays[-1].digest != tag.digest):
             stays.append(Stay(tag.digest, item.envelope.time, item.position))
         if outcome is not None and stays and stays[-1].digest == outcome.arrived_digest:
-            known = {other.command_id for other in stays[-1].outcomes}
-            if outcome.command_id not in known:
-                stays[-1].outcomes.append(outcome)
+            stays[-1].outcomes.append(outcome)

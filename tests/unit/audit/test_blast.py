@@ -7,13 +7,17 @@ from collections.abc import Callable
 import pytest
 from typer.testing import CliRunner
 
+from schemas.catalogue import decode
 from schemas.envelope import Envelope
+from schemas.outcomes import Arrived
 from schemas.references import Frozen, Reference
 from streams.audit.blast import Blast, Question, trace
 from streams.cli import app, audit_blast
 from streams.log import Append
+from streams.topics import EVENTS
 from tests.support.builders import at, deleted, digest, policy, proposed, pushed, reduced, ticked
 from tests.support.carrying import CarryingWorld
+from tests.support.checkers import all_records
 from tests.support.facts import (
     inspected,
     overridden,
@@ -83,6 +87,30 @@ def test_a_registry_that_tells_of_our_own_copy_first_does_not_make_it_a_push() -
     blast = blast_of(world, BAD)
     assert {str(one.target) for one in blast.copies} >= {f"{QA}:1"}
     assert {str(one.reference) for one in blast.origins} == {f"{DEV}:1"}
+
+
+def test_the_transfer_that_moved_the_tag_counts_and_not_one_that_found_it_there() -> None:
+    world = CarryingWorld()
+    world.tags[f"{QA}:1"] = digest("bad")
+    asyncio.run(world.happen(proposed(*POLICIES), pushed(f"{DEV}:1", "bad")))
+    world.tags[f"{QA}:1"] = digest("unheard")
+    asyncio.run(world.happen(proposed(*POLICIES, replaces=1), pushed(f"{DEV}:1", "bad", key="again")))
+    assert {one.revision for one in blast_of(world, BAD).copies if str(one.target) == f"{QA}:1"} == {2}
+
+
+def test_an_outcome_that_a_crash_repeats_later_does_not_make_a_hot_fix_bad() -> None:
+    world = played(pushed(f"{DEV}:1", "bad"))
+
+    async def go_on() -> None:
+        events = [decode(record.value or b"") for record in await all_records(world.log, EVENTS)]
+        (late,) = (one for one in events if isinstance(one.data, Arrived) and str(one.data.target) == f"{PROD}:1")
+        await world.happen(pushed(f"{PROD}:1", "hot-fix"), late)
+
+    asyncio.run(go_on())
+    assert (f"{PROD}:1", "to-prod", False) in copies(world)
+    assert not [
+        one for one in blast_of(world, Question(digest=digest("hot-fix"))).copies if str(one.target) == f"{PROD}:1"
+    ]
 
 
 def test_an_index_that_was_reduced_on_the_way_is_followed_under_its_new_digest() -> None:
