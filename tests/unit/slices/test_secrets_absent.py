@@ -25,7 +25,7 @@ from tests.support.slices import sliced
 from towline.errors import MisuseError, SettingsError
 from towline.settings import Settings
 
-CANARY = 'canary/"\\é+=ÿ bird'
+CANARY = 'canary/"\\é+=ÿ????? bird'
 KNOWN = {"env:HOOK_TOKEN": CANARY}
 
 #: One of each shape, put together here so that nobody takes this file for a leak.
@@ -85,6 +85,7 @@ PLACES = {
     "base64 of user and secret": record(f"Basic {base64_of(b'u:' + CANARY.encode())}".encode()),
     "base64 of longer user and secret": record(f"auth={base64_of(b'me:' + CANARY.encode() + b'#')}".encode()),
     "base64 after a slash": record(f"path/{base64_of(b'usr:' + CANARY.encode())}".encode()),
+    "base64 for addresses after a slash": record(b"path/" + base64.urlsafe_b64encode(b"user:" + CANARY.encode())),
     "base64 of base64": record(base64_of(base64_of(f"secret: {CANARY}".encode()).encode()).encode()),
     "bytes that are no text": record(b"\xff\xfe" + CANARY.encode() + b"\xff"),
     "JSON that is broken": record(in_json(CANARY)[:-3]),
@@ -106,6 +107,11 @@ def test_a_known_secret_in_the_bytes_of_a_dead_letter_is_found(place: str) -> No
     held = LogRecord(DEADLETTERS, 0, 0, letter.key, letter.value, letter.headers, 0)
 
     assert CREDENTIAL in {item.kind for item in Scanner(KNOWN).find(held)}
+
+
+def test_the_alphabets_of_base64_differ_for_the_canary() -> None:
+    for before in (b"", b"u", b"us"):
+        assert base64.b64encode(before + CANARY.encode()) != base64.urlsafe_b64encode(before + CANARY.encode())
 
 
 def test_where_it_is_is_told_and_which_credential() -> None:

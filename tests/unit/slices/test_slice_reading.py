@@ -117,6 +117,19 @@ async def test_a_closed_slice_cannot_be_read(world: World, tmp_path: Path) -> No
         await log.partitions(EVENTS)
 
 
+async def test_who_reads_a_slice_while_it_is_closed_is_told(tmp_path: Path) -> None:
+    made = MemoryLog(partitions=1)
+    await made.append_all([Append(EVENTS, b"key", b"%d" % number) for number in range(1300)])
+    await sliced(made, tmp_path / "slice.jsonl")
+    log = open_slice(tmp_path / "slice.jsonl")
+
+    async with aclosing(log.read_batches(EVENTS, 0, 0, 1300)) as batches:
+        await anext(batches)
+        await log.close()
+        with pytest.raises(LogUnavailableError, match="closed"):
+            await anext(batches)
+
+
 def lines_of(path: Path) -> list[bytes]:
     return path.read_bytes().splitlines(keepends=True)
 

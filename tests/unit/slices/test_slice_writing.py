@@ -43,6 +43,27 @@ async def test_a_slice_that_is_killed_at_any_moment_is_whole_or_not_there(world:
     assert 3 < killed < len(OPERATIONS)
 
 
+async def test_content_is_on_the_disk_before_the_name_and_the_name_before_it_is_told(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def noted_fsync(descriptor: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "content")
+        fsync(descriptor)
+
+    def noted_replace(source: Path, target: Path) -> None:
+        done.append("name")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "replace", noted_replace)
+    await sliced(world.log, tmp_path / "slice.jsonl")
+
+    assert done == ["content", "name", "folder"]
+
+
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EIO])
 async def test_a_slice_that_cannot_be_written_leaves_nothing_half_and_says_why(
     world: World, tmp_path: Path, code: int
