@@ -88,7 +88,8 @@ async def _verify(against: str | None, key: list[Path] | None, slice_file: Path 
             )
     result = replace(result, findings=[*altered, *result.findings])
     if as_json:
-        print_json({"seals": "intact" if result.is_intact else "broken", "details": result})
+        advice = {finding.kind: finding.advice for finding in result.findings}
+        print_json({"seals": "intact" if result.is_intact else "broken", "details": result, "advice": advice})
     else:
         _print_seals(result)
     return 0 if result.is_intact else FINDING

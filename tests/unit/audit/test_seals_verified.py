@@ -2,13 +2,14 @@
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 import pytest
 
 from schemas.canonical import canonical_bytes
+from schemas.catalogue import encode
 from streams.audit.verifier import alignment
 from streams.audit.verifier.checkpoints import NoCheckpointError, read_checkpoint, read_keys
 from streams.audit.verifier.findings import ADVICE, CHECKPOINTS, DECISIONS, Finding
@@ -22,7 +23,9 @@ from tests.support.tampering import (
     seal,
     sealed_log,
 )
-from tests.unit.audit.sealed import public_pem
+from tests.unit.audit.sealed import public_pem, sealing_key
+from towline.audit.leaves import record_leaf
+from towline.audit.tail import Leaf, Mark, Tail
 from towline.errors import MisuseError
 
 KEYS = read_keys([("example.pub", public_pem())])
@@ -308,6 +311,21 @@ async def test_a_checkpoint_beside_the_chain_that_is_not_true_is_a_second_histor
     checkpoints(tampered).append(checkpoints(other)[1])
     renumbered(checkpoints(tampered))
     assert places(await found(tampered)) == [("checkpoints-contradict", 4, 1, 1)]
+
+
+async def test_a_chain_whose_numbers_skip_one_misses_one() -> None:
+    """Whoever has the key can number as they like; each number is still asked for."""
+    tampered = log()
+    leaves = [
+        Leaf(record_leaf(item.key, item.value, item.headers, item.timestamp_ms), item.offset, item.timestamp_ms)
+        for item in decisions(tampered)
+    ]
+    first = Tail().with_records(leaves).checkpoint(0, sealing_key(), 10)
+    tail = Tail().with_records(leaves).after(Mark.of(first))
+    assert tail.mark is not None
+    skipping = replace(tail, mark=replace(tail.mark, number=1)).checkpoint(0, sealing_key())
+    tampered.records[CHECKPOINTS, 0] = [checkpoint_record(0, n, encode(one)) for n, one in enumerate((first, skipping))]
+    assert places(await found(tampered)) == [("checkpoint-missing", 1, 1, 1)]
 
 
 async def test_a_record_changed_under_a_missing_checkpoint_is_found_by_the_next_root() -> None:

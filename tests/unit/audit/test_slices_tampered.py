@@ -79,6 +79,7 @@ class Lines:
         code, told = self.verify(*options)
         assert code == 1
         assert told["seals"] == "broken"
+        assert set(told["advice"]) == {finding["kind"] for finding in told["details"]["findings"]}
         members = ("kind", "topic", "partition", "offset", "index")
         return [tuple(finding[name] for name in members) for finding in told["details"]["findings"]]  # type: ignore[misc]
 
