@@ -62,6 +62,14 @@ def arrival_of(event: Envelope[Frozen]) -> Arrival | None:
             return None
 
 
+def is_arrival(event: Envelope[Frozen]) -> bool:
+    """Tell whether an event tells of an arrival: whether :func:`arrival_of` returns one, for less."""
+    data = event.data
+    if isinstance(data, TransferSkipped):
+        return data.superseded_by is None
+    return isinstance(data, ImagePushed | ImageObserved | TransferCompleted)
+
+
 def attached_to(tag: str) -> str | None:
     """Return the digest of the image that a tag holds a signature, SBOM or attestation of; None for other tags."""
     match = _ATTACHED.fullmatch(tag)

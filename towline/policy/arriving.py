@@ -36,16 +36,15 @@ def arrive(draft: Draft, event: Envelope[Frozen]) -> Agenda:
         # It is looked into again because of this event, which may be delivered again.
         replace(tag, recent=remember(tag, event.id)).write(draft, reference)
         return NOTHING
-    agenda = _agenda(draft, arrival, tag)
+    is_same = tag.digest == arrival.digest
+    agenda = _agenda(draft, arrival, tag, None if is_same else _news(draft, arrival, tag))
     if not tag.is_known:
         note_tag(draft, reference)
-    is_same = tag.digest == arrival.digest
     if not is_same:
         forget_waiting(draft, reference, tag)
         note_move(draft, reference, tag.digest, arrival.digest)
         if tag.is_known and tag.digest is None:
             note_returned(draft, reference)
-        agenda = replace(agenda, news=_news(draft, arrival, tag))
     _note_image(draft, event, arrival)
     # A webhook about our own transfer knows neither how long the chain is nor who began it.
     is_nearer = is_same and arrival.hops <= tag.hops
@@ -68,24 +67,25 @@ def _is_old(arrival: Arrival, tag: TagState, time: str) -> bool:
     return arrival.is_observed and time < tag.updated_at
 
 
-def _agenda(draft: Draft, arrival: Arrival, tag: TagState) -> Agenda:
+def _agenda(draft: Draft, arrival: Arrival, tag: TagState, news: News | None) -> Agenda:
     reference, revision = arrival.reference, RevisionState.read(draft).revision
     if (subject := attached_to(reference.tag)) is not None:
-        return Agenda(ignored=reference, reason=f"the tag belongs to {subject}, and travels with it")
+        return Agenda(ignored=reference, reason=f"the tag belongs to {subject}, and travels with it", news=news)
     if tag.digest == arrival.digest and tag.revision == revision:
         reason = f"the tag has this digest already, and was judged under revision {revision}"
-        return Agenda(ignored=reference, reason=reason)
+        return Agenda(ignored=reference, reason=reason, news=news)
     matches = policies_in_force(draft).matching(reference.repository)
     if not matches:
         reason = f"no policy of revision {revision} has {reference.repository} as its source"
-        return Agenda(ignored=reference, reason=reason)
+        return Agenda(ignored=reference, reason=reason, news=news)
     if not _was_there_before(draft, arrival, tag):
-        return Agenda((Task(reference, None, is_new=True),))
+        return Agenda((Task(reference, None, is_new=True),), news=news)
     # Found by the first poll: it was there before, and only some policies judge what was.
     names = frozenset(match.policy.name for match in matches if match.policy.initial_evaluation)
     if not names:
-        return Agenda(ignored=reference, reason="the tag was there before its policies, which judge only what is new")
-    return Agenda((Task(reference, names, is_new=True),))
+        reason = "the tag was there before its policies, which judge only what is new"
+        return Agenda(ignored=reference, reason=reason, news=news)
+    return Agenda((Task(reference, names, is_new=True),), news=news)
 
 
 def _was_there_before(draft: Draft, arrival: Arrival, tag: TagState) -> bool:
@@ -106,11 +106,12 @@ def _note_image(draft: Draft, event: Envelope[Frozen], arrival: Arrival) -> None
     pushers = image.pushed_by
     if arrival.pushed_by is not None and arrival.pushed_by not in pushers:
         pushers = (*pushers, arrival.pushed_by)[-limits.pusher_count :]
-    noted = replace(
-        image,
+    noted = ImageState(
         first_seen_at=image.first_seen_at or event.time,
         media_type=image.media_type or arrival.media_type,
         pushed_by=pushers,
+        waiting=image.waiting,
+        parents=image.parents,
     )
     if noted != image:
         noted.write(draft, repository, digest)

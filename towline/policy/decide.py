@@ -8,7 +8,7 @@ from schemas.events import PromotionRequested
 from schemas.policies import CopyOptions
 from schemas.references import Frozen, Reference
 from towline.policy.agenda import Agenda, Task
-from towline.policy.arrival import arrival_of
+from towline.policy.arrival import is_arrival
 from towline.policy.conflicts import settle
 from towline.policy.index import Match, policies_in_force
 from towline.policy.judge import judge, record
@@ -37,10 +37,10 @@ def decide(draft: Draft, event: Envelope[Frozen], agenda: Agenda) -> tuple[Envel
         ignored = _ignored(draft, event, agenda.ignored, agenda.reason)
         return (record(event, _with_news(ignored, agenda), is_arrival=True),)
     judged = [item for task in agenda.tasks for item in _judge(draft, event, task)]
-    is_arrival = arrival_of(event) is not None
-    return tuple(
-        record(event, _with_news(decision, agenda), is_arrival=is_arrival) for decision in settle(draft, judged)
-    )
+    if not judged:
+        return ()
+    arrived = is_arrival(event)
+    return tuple(record(event, _with_news(decision, agenda), is_arrival=arrived) for decision in settle(draft, judged))
 
 
 def _with_news(decision: Decision, agenda: Agenda) -> Decision:
