@@ -114,7 +114,8 @@ async def test_what_came_later_becomes_further_files_and_finished_ones_are_not_t
 
 async def test_only_what_was_recorded_between_two_moments_is_exported(tmp_path: Path) -> None:
     world = await some_days(4)
-    moments = {"since": at(DAY_SECONDS), "until": at(3 * DAY_SECONDS)}
+    # To the moment: the first is in it, the last is not.
+    moments = {"since": at(DAY_SECONDS + 60), "until": at(3 * DAY_SECONDS + 60)}
     await exported(world.log, tmp_path, **moments)
 
     assert len(await everything(world.log, (DECISIONS,))) == 4
