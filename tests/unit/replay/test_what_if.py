@@ -284,6 +284,25 @@ def test_the_policies_that_were_in_force_change_nothing_and_nothing_is_folded() 
     assert (result.changes, result.changed_policies, result.repositories) == ([], [], 0)
 
 
+def test_what_followed_from_a_target_that_is_not_one_any_more_is_looked_at_too() -> None:
+    moved = policy("to-qa", DEV, "local/elsewhere/app")
+    result = tried((published(ALL, ONWARD), PUSHES[0]), moved, ONWARD)
+    assert told(result)["no_longer_promoted"] == [f"to-prod: {PROD}:1-stable", f"to-qa: {QA}:1-stable"]
+
+
+def test_what_a_person_took_further_is_looked_at_too() -> None:
+    onward = policy("onward", "local/hand/app", "local/final/app", CLEAN)
+    facts = (inspected(DEV, "two", time=at(14)), scanned(DEV, "two", time=at(15)))
+    ask = requested(f"{QA}:2", "two", "local/hand/app:2", time=at(30))
+    result = tried((published(STABLE, onward), *facts, *PUSHES, ask), ALL, onward)
+    assert "onward: local/final/app:2" in told(result)["newly_promoted"]
+
+
+def test_what_was_decided_before_the_window_and_is_delivered_again_in_it_was_decided_before() -> None:
+    history = (published(STABLE), PUSHES[0], push("2", "two", 20), PUSHES[0])
+    assert told(tried(history, STABLE, from_time=at(15))) == {}
+
+
 def test_an_empty_log_is_no_trouble() -> None:
     result = tried((), ALL)
     assert (result.changes, result.window.first_time, result.window.events) == ([], None, 0)
