@@ -18,6 +18,10 @@ _REQUEST_TIMEOUT_MS: Final = int(limits.append_timeout_seconds * 1000 / 2)
 _FETCH_WAIT_MS: Final = 100
 
 
+#: Of one partition, in one answer.
+_FETCH_BYTES: Final = 1024 * 1024
+
+
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
     """Return how to reach the broker, and as whom.
 
@@ -63,7 +67,8 @@ def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
         # "none": an offset that is not there is an error, not a silent jump.
         "auto_offset_reset": "none",
         "fetch_max_wait_ms": _FETCH_WAIT_MS,
-        "max_partition_fetch_bytes": limits.record_bytes,
+        # A larger record comes alone. Several answers are held at a time, so this is much of a reader's memory.
+        "max_partition_fetch_bytes": _FETCH_BYTES,
     }
 
 

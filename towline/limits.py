@@ -391,7 +391,7 @@ export_chunk_bytes: Final = 32 * 1024 * 1024
 #: far it looks for one that is out of order; the last pairs, to know a repetition; and records that were met before
 #: they were expected, beyond which the part of the log before them is read again.
 replay_ahead_count: Final = 4096
-replay_recent_count: Final = 4096
+replay_recent_count: Final = 1024
 replay_aside_count: Final = 8192
 
 #: Of each partition, differences that are told one by one, and missing records that are told or written again at once;

@@ -1,7 +1,7 @@
 """A state for replay over millions of events: what nobody reads now is kept packed."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -16,7 +16,7 @@ class PackedState:
     """
 
     def __init__(self) -> None:
-        self._packed: dict[str, bytes] = {}
+        self._packed: dict[bytes, bytes] = {}
         self._names: list[tuple[str, ...]] = []
         self._numbers: dict[tuple[str, ...], int] = {}
         #: What the event at hand has read.
@@ -26,7 +26,7 @@ class PackedState:
         """Return the value under ``key``, or None."""
         value = self._read.get(key)
         if value is None:
-            packed = self._packed.get(key)
+            packed = self._packed.get(_pack_key(key))
             if packed is None:
                 return None
             value = self._read[key] = self._unpack(packed)
@@ -37,14 +37,14 @@ class PackedState:
         self._read.clear()
         for change in changes:
             if change.value is None:
-                self._packed.pop(change.key, None)
+                self._packed.pop(_pack_key(change.key), None)
             else:
-                self._packed[change.key] = self._pack(change.value)
+                self._packed[_pack_key(change.key)] = self._pack(change.value)
 
     def items(self) -> Iterator[tuple[str, Value]]:
         """Yield each key with its value, in the order of the keys."""
-        for key in sorted(self._packed):
-            yield key, self._unpack(self._packed[key])
+        for key in sorted(map(_unpack_key, self._packed)):
+            yield key, self._unpack(self._packed[_pack_key(key)])
 
     def __len__(self) -> int:
         return len(self._packed)
@@ -65,5 +65,19 @@ class PackedState:
         return dict(zip(self._names[number], values, strict=True))
 
 
+def _pack_key(key: str) -> bytes:
+    """Return a key as bytes, a digest at its end in half of its length behind a zero, which no key has."""
+    if key[-71:-64] != _DIGEST or not key.isascii():
+        return key.encode()
+    return b"%b\0%b" % (key[:-71].encode(), bytes.fromhex(key[-64:]))
+
+
+def _unpack_key(packed: bytes) -> str:
+    if packed[-33:-32] != b"\0":
+        return packed.decode()
+    return f"{packed[:-33].decode()}{_DIGEST}{packed[-32:].hex()}"
+
+
+_DIGEST: Final = "sha256:"
 #: Combinations of names that are kept once; there are few but for values whose names are data.
-_SHAPES_MAX = 256
+_SHAPES_MAX: Final = 256

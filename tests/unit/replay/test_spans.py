@@ -63,6 +63,8 @@ async def test_a_range_by_time_begins_and_ends_with_what_was_recorded_then() -> 
     result = await verify(log, Comparison(Span(at(3), at(7))))
     assert result.events == 4
     assert result.undecided == 4
+    assert (await verify(log, Comparison(Span(at(9))))).events == 1
+    assert (await verify(log, Comparison(Span(stop=at(0))))).events == 0
 
 
 async def test_of_a_repository_only_its_decisions_are_compared() -> None:
