@@ -17,12 +17,12 @@ from towline import limits
 from towline.errors import StorageError
 
 #: The file operations of one export; the tests hold that there are not many more.
-OPERATIONS = 130
+OPERATIONS = 200
 
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "export_chunk_records", 4)
+    monkeypatch.setattr(limits, "export_chunk_records", 2)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ from pathlib import Path
 from tests.support.exports import exported, some_days
 from towline import limits
 
-limits.export_chunk_records = 4
+limits.export_chunk_records = 2
 replace, left = os.replace, {replacement}
 
 def killing(*arguments, **named):
