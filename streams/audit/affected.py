@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from schemas.events import ClockTicked
 from schemas.facts import ImageInspected, OverrideRevoked, ScanCompleted, VulnerabilityOverridden
@@ -10,6 +11,15 @@ from schemas.references import Frozen, Repository
 from streams.history import recorded
 from streams.log import ReadableLog
 from streams.topics import EVENTS
+
+#: The types that tell something of vulnerabilities.
+_TEXTS: Final = (
+    b"scan.completed",
+    b"image.inspected",
+    b"vulnerability.overridden",
+    b"override.revoked",
+    b"clock.ticked",
+)
 
 _OverrideKey = tuple[Repository, str | None, str | None]
 """The repository, the digest or None for every image, the component or None for all."""
@@ -60,7 +70,7 @@ async def read_findings(log: ReadableLog, vulnerability: str) -> Findings:
     latest: dict[tuple[str, str | None], tuple[str, set[str]]] = {}
     children: dict[str, dict[str, str]] = defaultdict(dict)
     for partition in range(await log.partitions(EVENTS)):
-        async for item in recorded(log, EVENTS, partition):
+        async for item in recorded(log, EVENTS, partition, _TEXTS):
             match item.envelope.data:
                 case ScanCompleted(carried_from=None) as data:
                     key = (data.digest, data.platform)

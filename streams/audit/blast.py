@@ -1,8 +1,8 @@
 """``audit blast``: every copy of something bad: a digest, a vulnerability, or what a revision or policy moved."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
 
 from schemas.decisions import MANUAL, ROLLBACK, Decision
 from schemas.events import ImageObserved, ImagePushed
@@ -16,6 +16,9 @@ from streams.log import ReadableLog
 from streams.topics import DECISIONS, EVENTS
 from towline.errors import MisuseError
 from towline.policy.arrival import arrival_of
+
+#: As many texts are looked for in each record; to look for more takes longer than to read it.
+_TEXTS_MAX: Final = 30
 
 Progress = Callable[[str], None]
 """Told what is read now."""
@@ -168,7 +171,9 @@ async def _reached(log: ReadableLog, decided: set[str], digests: set[str]) -> tu
     while True:
         found: set[Reference] = set()
         more = set(digests)
-        async for item in _arrivals(log):
+        # What a decision led to names the decision, of which there may be too many to look for.
+        texts = [] if decided or len(digests) > _TEXTS_MAX else [digest.encode() for digest in digests]
+        async for item in _arrivals(log, texts):
             data = item.envelope.data
             arrival = arrival_of(item.envelope)
             if arrival is None:
@@ -183,9 +188,9 @@ async def _reached(log: ReadableLog, decided: set[str], digests: set[str]) -> tu
         digests = more
 
 
-async def _arrivals(log: ReadableLog) -> AsyncIterator[Recorded]:
+async def _arrivals(log: ReadableLog, texts: Collection[bytes]) -> AsyncIterator[Recorded]:
     for partition in range(await log.partitions(EVENTS)):
-        async for item in recorded(log, EVENTS, partition):
+        async for item in recorded(log, EVENTS, partition, texts):
             if isinstance(item.envelope.data, ImagePushed | ImageObserved | Arrived):
                 yield item
 

@@ -6,6 +6,7 @@ The events are taken by the core itself, so that what counts as a change here is
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from schemas.envelope import Envelope
 from schemas.events import ClockTicked, ImageDeleted, ImageObserved, ImagePushed, TagRemoved, TagsListed
@@ -20,6 +21,9 @@ from towline.policy.evolve import evolve
 from towline.policy.state.tags import TagState
 from towline.policy.state.values import Draft
 from towline.policy.step import MemoryState
+
+#: As many names are looked for in each record; to look for more takes longer than to read it.
+_NAMES_MAX: Final = 30
 
 
 @dataclass(slots=True)
@@ -58,7 +62,9 @@ async def read_histories(log: ReadableLog, references: Collection[Reference]) ->
     found: dict[Reference, list[Stay]] = {reference: [] for reference in references}
     for partition, repositories in places.items():
         state = MemoryState()
-        async for item in recorded(log, EVENTS, partition):
+        names = [str(repository).encode() for repository in repositories]
+        texts = [] if len(names) > _NAMES_MAX else [*names, b"clock.ticked"]
+        async for item in recorded(log, EVENTS, partition, texts):
             if home_partition(item.envelope, partitions) in {None, partition}:
                 _take(state, item, _touched(item.envelope, repositories), found)
     return found

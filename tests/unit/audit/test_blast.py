@@ -160,6 +160,12 @@ def test_a_vulnerability_is_in_what_the_last_scan_says() -> None:
     assert copies(with_scans(scanned(DEV, "bad", vulnerability("CVE-2"))), CVE) == set()
 
 
+def test_a_report_that_travelled_is_as_old_as_the_one_of_its_source() -> None:
+    found = scanned(DEV, "bad", vulnerability("CVE-1"), time=at(10))
+    travelled = scanned(QA, "bad", vulnerability("CVE-1"), time=at(30), carried_from=Reference.parse(f"{DEV}:1"))
+    assert copies(with_scans(found, scanned(DEV, "bad", time=at(20)), travelled), CVE) == set()
+
+
 def test_an_index_has_the_vulnerabilities_of_its_platforms() -> None:
     index = inspected(DEV, "bad", platform_image("linux/amd64", "part"), platform_image("linux/arm64", "fine"))
     for scan in (
