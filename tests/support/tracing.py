@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from schemas.catalogue import decode
 from schemas.commands import CopyImage, InspectImage, PollRepository, ResolveTag, TargetCommand
-from schemas.deadletters import DeadLetter
+from schemas.deadletters import DeadLetter, InputRequeued
 from schemas.decisions import Decision
 from schemas.envelope import Envelope
 from schemas.events import (
@@ -214,9 +214,15 @@ def check_dead_letters(letters: Iterable[LogRecord], inputs: Iterable[LogRecord]
         place for place, record in by_place.items() if record.topic == EVENTS and not _is_event(record, partitions)
     }
     told: dict[tuple[str, int, int], bytes | None] = {}
+    ids: set[str] = set()
     for letter in letters:
-        data = decode(letter.value or b"").data
+        envelope = decode(letter.value or b"")
+        data = envelope.data
+        if isinstance(data, InputRequeued):
+            assert data.letter_id in ids, f"{envelope.subject} was sent again, and its letter is not before that"
+            continue
         assert isinstance(data, DeadLetter), "no dead letter"
+        ids.add(envelope.id)
         place = (data.topic, data.partition, data.offset)
         assert place in by_place, f"a dead letter of {place}, which is not there"
         assert place in unusable or data.topic != EVENTS, f"a dead letter of {place}, which could be used"
