@@ -129,6 +129,32 @@ async def test_an_index_of_fewer_platforms_is_told_with_the_whole_one_from_both_
     assert way.beginning is not None
 
 
+async def test_what_was_made_of_what_was_made_is_told_with_the_first_too() -> None:
+    world = World()
+    await world.record_unfolded(pushed(str(DEV), "one"))
+    await carried(world, command(str(DEV), str(QA), "one"), reduced)
+    await carried(world, command(str(QA), str(AWAY), f"some of {OURS}"), reduced)
+    less = digest(f"some of {OURS}")
+    least = digest(f"some of {less}")
+    for of in (OURS, less, least):
+        found = await tree(world, of)
+        assert {of, *found.related_digests} == {OURS, less, least}
+        assert [place.reference for place in found.places] == [str(DEV)]
+
+
+async def test_a_tag_that_had_the_image_already_kept_nothing() -> None:
+    world = World()
+    await world.record(published(policy("to-qa", "first/dev/app", "first/qa/app", overwrite="backup")))
+    await world.record(pushed(str(DEV), "one"))
+
+    def there(command_id: str, copy: CopyImage) -> object:
+        return skipped(command_id, copy).model_copy(update={"previous_digest": copy.digest})
+
+    await world.end(str(QA), there)
+    (hop,) = (await back(world, QA)).hops
+    assert (hop.previous_digest, hop.backup) == (OURS, None)
+
+
 async def test_what_a_tag_had_before_and_the_tag_that_keeps_it_lead_back_too() -> None:
     world = World()
     await world.record(published(policy("to-qa", "first/dev/app", "first/qa/app", overwrite="backup")))
@@ -157,13 +183,20 @@ async def test_a_circle_through_registries_ends_and_each_place_is_told_once() ->
     world = World()
     for source, target in ((DEV, QA), (QA, AWAY), (AWAY, DEV)):
         await carried(world, command(str(source), str(target), "one"))
-    (root,) = (await tree(world)).places
-    (first,) = drawn(root)
-    assert str(drawn(root)).count("None") == 1
+    found = await tree(world)
+    (root,) = found.places
+    assert not found.is_cut
+    first, second, third = _round_from(root.reference)
+    assert drawn(root) == {second: {third: {first: None}}}
     way = await back(world, DEV)
     assert [hop.target for hop in way.hops] == [str(DEV), str(AWAY), str(QA)]
     assert way.beginning is None
-    assert first is not None
+
+
+def _round_from(reference: str) -> list[str]:
+    circle = [str(DEV), str(QA), str(AWAY)]
+    start = circle.index(reference)
+    return [*circle[start:], *circle[:start]]
 
 
 async def carried(world: World, copy: Envelope[CopyImage], end: object = completed) -> None:
