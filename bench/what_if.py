@@ -38,7 +38,7 @@ from towline.settings import KafkaSettings
 EVENTS_COUNT: Final = 1_000_000
 SOURCES: Final = 100
 PARTITIONS: Final = 12
-_BATCH: Final = 5000
+_BATCH: Final = 1000
 
 
 def policies(*, changed: bool) -> tuple[Policy, ...]:
