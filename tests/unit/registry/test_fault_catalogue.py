@@ -21,11 +21,10 @@ NEEDED = [
     *(f"E{number:02}" for number in range(1, 11)),
     *(f"N{number:02}" for number in range(1, 4)),
     *(f"S{number:02}" for number in range(1, 15)),
-    *("D01", "D02", "I12"),
-    *("S17", "S23", "S24", "S25", "S26"),
-    *("A01", "A02", "A03", "A04", "A05", "A06", "B10", "W05"),
-    *("I07", "I10", "I15", "S16"),
-    *("D04", "I13", "S21"),
+    *(f"I{number:02}" for number in range(1, 16)),
+    *(f"A{number:02}" for number in range(1, 8)),
+    *("B10", "D01", "D02", "D04", "W05"),
+    *("S16", "S17", "S18", "S21", "S23", "S24", "S25", "S26"),
 ]
 
 
