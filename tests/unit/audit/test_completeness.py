@@ -129,10 +129,16 @@ async def test_after_writing_it_again_the_replay_is_identical_and_tells_what_is_
     assert again.late == 1
 
 
-async def test_what_nobody_has_reached_yet_is_not_missing(log: MemoryLog) -> None:
+async def test_what_nobody_has_reached_yet_is_neither_missing_nor_waited_for(
+    log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(seconds: float) -> None:
+        pytest.fail("it waits")
+
+    monkeypatch.setattr("streams.audit.completeness.asyncio.sleep", refuse)
     later = pushed("local/other/thing:2", "another")
     await record_events(log, later, partitions=PARTITIONS)
-    result = await check_completeness(log)
+    result = await check_completeness(log, Wanted(wait_seconds=30))
     assert result.is_complete
     assert result.offsets[NOT_REACHED] == 1
 
