@@ -10,7 +10,7 @@ import hashlib
 import re
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -89,7 +89,7 @@ def _link(before: bytes, record: LogRecord) -> bytes:
     return hashlib.sha256(b"%b%d:%b" % (before, record.offset, record.value or b"")).digest()
 
 
-def tail_of(records: "deque[LogRecord] | list[LogRecord]") -> str:
+def tail_of(records: Iterable[LogRecord]) -> str:
     """Return the last link of a chain over some records."""
     link = bytes(32)
     for record in records:

@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-import orjson
-
 from schemas.instants import Instant
 from streams.log import LogRecord, ReadableLog
-from streams.slices.selection import recorded_time
+from streams.slices.selection import member, recorded_time
 from streams.topics import EVENTS
 from towline.errors import MisuseError
 
@@ -64,7 +62,7 @@ class Part:
 
     def is_of_event(self, decision: LogRecord) -> bool:
         """Whether a recorded decision says that it was made on one of the events."""
-        return self.events is None or _brief(_event_of(decision)) in self.events
+        return self.events is None or _brief(member(decision, "data", "event_id")) in self.events
 
 
 async def part_of(log: ReadableLog, partition: int, span: Span) -> Part:
@@ -89,7 +87,7 @@ async def part_of(log: ReadableLog, partition: int, span: Span) -> Part:
                 start = record.offset
             if start is not None and stop is None:
                 # 16 of 32 bytes: a hundred bytes of memory for each event of a range.
-                ids.append(_brief(_id_of(record)))
+                ids.append(_brief(member(record, "id")))
     stop = end if stop is None else stop
     return Part(min(stop, end if start is None else start), stop, frozenset(ids))
 
@@ -105,20 +103,3 @@ def _brief(identity: object) -> bytes:
         return bytes.fromhex(str(identity)[:32])
     except ValueError:
         return b""
-
-
-def _id_of(record: LogRecord) -> object:
-    return _members(record).get("id")
-
-
-def _event_of(record: LogRecord) -> object:
-    data = _members(record).get("data")
-    return data.get("event_id") if isinstance(data, dict) else None
-
-
-def _members(record: LogRecord) -> dict[str, object]:
-    try:
-        found = orjson.loads(record.value or b"")
-    except orjson.JSONDecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}

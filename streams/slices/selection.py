@@ -107,11 +107,11 @@ async def _before(
 
 async def _decisions(log: ReadableLog, partition: int, events: Range) -> Range:
     # Some hundred bytes for each event of one partition at a time.
-    ids = {str(_member(record, "id")) async for record in log.read(EVENTS, partition, events.first, events.end)}
+    ids = {str(member(record, "id")) async for record in log.read(EVENTS, partition, events.first, events.end)}
     whole = await _whole(log, DECISIONS, partition)
 
     def is_later(record: LogRecord) -> bool:
-        event_id = _member(record, "data", "event_id")
+        event_id = member(record, "data", "event_id")
         return event_id is not None and event_id not in ids
 
     return await _before(log, DECISIONS, partition, whole, is_later)
@@ -127,7 +127,7 @@ async def checkpoints_over(log: ReadableLog, partition: int, decisions: Range) -
     whole = await _whole(log, CHECKPOINTS, partition)
 
     def is_later(record: LogRecord) -> bool:
-        last = _member(record, "data", "last_offset")
+        last = member(record, "data", "last_offset")
         return isinstance(last, int) and last >= decisions.end
 
     return await _before(log, CHECKPOINTS, partition, whole, is_later)
@@ -135,7 +135,7 @@ async def checkpoints_over(log: ReadableLog, partition: int, decisions: Range) -
 
 def recorded_time(record: LogRecord) -> Instant:
     """Return when a record was recorded: as it says itself, or else as the log says."""
-    time = _member(record, "time")
+    time = member(record, "time")
     try:
         parse_instant(time if isinstance(time, str) else "")
     except ValueError:
@@ -143,7 +143,7 @@ def recorded_time(record: LogRecord) -> Instant:
     return str(time)
 
 
-def _member(record: LogRecord, *path: str) -> Any:
+def member(record: LogRecord, *path: str) -> Any:
     """Return a member of a record's JSON; None when there is no such thing."""
     try:
         found = orjson.loads(record.value or b"")
