@@ -1,87 +1,24 @@
-"""``towline rollback``: planned from the log, proposed by one person, approved by another, carried out once."""
+"""``towline rollback``: planned from the log, carried out once it is approved, and told of."""
 
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from schemas.commands import CopyImage, RemoveTag
-from schemas.envelope import Envelope
-from schemas.references import Frozen, Reference
+from schemas.commands import CopyImage
+from schemas.references import Reference
 from streams.audit.explain import explain
 from streams.audit.trail import trail
-from streams.cli import app, rollback, transfers
+from streams.cli import app, transfers
 from streams.log import Append
-from streams.topics import EVENTS
 from tests.support.builders import digest, policy, proposed, pushed
-from tests.support.carrying import CarryingWorld
-from tests.support.checkers import all_records, check_all
+from tests.support.checkers import check_all
 from tests.support.facts import overridden, requested, scanned, vulnerability
 from tests.support.projections import asked
 from tests.support.world import in_place_of_kafka
-from towline.errors import LogUnavailableError
-
-DEV, QA, PROD = "local/dev/app", "local/qa/app", "local/prod/app"
-POLICIES = (policy("to-qa", DEV, QA), policy("to-prod", QA, PROD, platforms=("linux/amd64",)))
-
-
-class Room:
-    """A world, and people who type commands."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-        self.world = CarryingWorld()
-        self.file = str(folder / "plan.json")
-        self._patch = monkeypatch
-        in_place_of_kafka(monkeypatch, rollback, self.world.log)
-        self.happen(proposed(*POLICIES))
-
-    def happen(self, *events: Envelope[Frozen]) -> None:
-        asyncio.run(self.world.happen(*events))
-
-    def type(self, *arguments: str, by: str = "alice", code: int = 0) -> str:
-        self._patch.setenv("LOGNAME", by)
-        result = CliRunner().invoke(app, ["rollback", *arguments])
-        assert result.exit_code == code, result.output
-        return str(result.output)
-
-    def json(self, *arguments: str, code: int = 0) -> Any:
-        return json.loads(self.type(*arguments, "--json", code=code).splitlines()[-1])
-
-    def plan(self, *arguments: str, code: int = 0) -> dict[str, tuple[str, str | None]]:
-        """What each tag has and gets, in the plan's order."""
-        drawn = self.json("plan", *arguments, "--out", self.file, code=code)
-        steps = drawn["plan"]["steps"] if drawn["plan"] else []
-        return {step["target"]: (step["expected_digest"], step["digest"]) for step in steps}
-
-    def propose(self, by: str = "alice") -> str:
-        self.type("propose", self.file, "--reason", "it loses orders", by=by)
-        asyncio.run(self.world.carry_out())
-        plan_id: str = json.loads(Path(self.file).read_text())["plan_id"]
-        return plan_id
-
-    def approve(self, plan_id: str, by: str = "bob", code: int = 0) -> str:
-        out = self.type("approve", plan_id, by=by, code=code)
-        asyncio.run(self.world.carry_out())
-        return out
-
-    def states(self, plan_id: str, code: int = 0) -> dict[str, str]:
-        return {step["target"]: step["state"] for step in self.json("show", plan_id, code=code)["steps"]}
-
-    def events(self) -> list[Any]:
-        return [json.loads(item.value or b"") for item in asyncio.run(all_records(self.world.log, EVENTS))]
-
-
-@pytest.fixture
-def room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Room:
-    made = Room(monkeypatch, tmp_path)
-    made.happen(pushed(f"{DEV}:1", "good"), pushed(f"{DEV}:1", "bad"), pushed(f"{DEV}:2", "bad"))
-    return made
-
-
-BAD = digest("bad")
+from tests.unit.rollback.conftest import BAD, DEV, POLICIES, PROD, QA, Room
 
 
 def test_each_tag_gets_what_it_had_or_goes_those_farthest_downstream_first(room: Room) -> None:
@@ -161,71 +98,6 @@ def test_a_plan_is_carried_out_by_the_approval_of_another(room: Room) -> None:
     asyncio.run(check_all(room.world.log))
 
 
-def test_who_proposed_is_refused_and_nothing_is_written(room: Room) -> None:
-    room.plan(BAD)
-    plan_id = room.propose()
-    before = room.events()
-    assert "somebody else has to approve it" in room.approve(plan_id, by="alice", code=2)
-    assert room.events() == before
-
-
-def test_as_many_must_approve_as_the_settings_say(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOWLINE_ROLLBACK_APPROVALS", "2")
-    room.plan(BAD)
-    plan_id = room.propose()
-    room.approve(plan_id)
-    assert "bob approved all of it before" in room.approve(plan_id)
-    assert set(room.states(plan_id).values()) == {"waiting"}
-    room.approve(plan_id, by="carol")
-    assert room.world.tags[f"{PROD}:1"] == digest("good")
-
-
-def test_proposing_and_approving_twice_is_once(room: Room) -> None:
-    room.plan(BAD)
-    assert room.propose() == room.propose(by="dora")
-    plan_id = room.propose()
-    room.approve(plan_id)
-    commands = asyncio.run(room.world.commands())
-    assert "nothing of plan" in room.approve(plan_id, by="carol", code=2)
-    assert asyncio.run(room.world.commands()) == commands
-    moved = [item.data for item in commands if isinstance(item.data, CopyImage | RemoveTag)]
-    back = [str(item.target) for item in moved if item.policy == "(rollback)"]
-    assert len(back) == len(set(back))
-
-
-@pytest.mark.parametrize("at", range(4))
-def test_a_proposal_or_approval_that_breaks_off_is_completed_by_the_same_command(room: Room, at: int) -> None:
-    room.plan(BAD)
-
-    def break_off() -> None:
-        count = 0
-
-        async def lose(_: Append) -> None:
-            nonlocal count
-            count += 1
-            if count > at:
-                raise LogUnavailableError("the broker went away")
-
-        room.world.log.before_append = lose
-
-    break_off()
-    room.type("propose", room.file, "--reason", "it loses orders", code=3)
-    room.world.log.before_append = None
-    if at:
-        plan_id = json.loads(Path(room.file).read_text())["plan_id"]
-        assert f"only {at} of the 4 steps" in room.approve(plan_id, code=2)
-    plan_id = room.propose()
-    break_off()
-    room.type("approve", plan_id, by="bob", code=3)
-    room.world.log.before_append = None
-    asyncio.run(room.world.carry_out())
-    if at < 4:
-        room.approve(plan_id)
-    assert room.world.tags[f"{PROD}:1"] == digest("good")
-    approved = [event["id"] for event in room.events() if event["type"] == "rollback.approved"]
-    assert len(approved) == len(set(approved)) == 4
-
-
 def test_a_tag_that_moved_since_is_denied_and_the_others_are_rolled_back(room: Room) -> None:
     room.plan(BAD)
     plan_id = room.propose()
@@ -303,6 +175,19 @@ def test_the_same_plan_may_be_needed_twice(room: Room) -> None:
     assert room.plan(BAD)[f"{PROD}:1"] == (BAD, digest("good"))
     room.approve(room.propose())
     assert room.world.tags[f"{PROD}:1"] == digest("good")
+
+
+def test_a_plan_that_failed_as_a_whole_may_be_proposed_again_under_its_id(room: Room) -> None:
+    room.happen(pushed(f"{DEV}:1", "worse"))
+    room.plan(digest("worse"))
+    room.world.gone.add(BAD)
+    first = room.propose()
+    room.approve(first)
+    room.world.gone.clear()
+    room.plan(digest("worse"))
+    assert room.propose() == first
+    room.approve(first)
+    assert room.world.tags[f"{PROD}:1"] == BAD
 
 
 def test_the_platforms_that_were_brought_are_those_that_are_looked_for(room: Room) -> None:
