@@ -98,8 +98,8 @@ def _before(past: Past, digests: set[str]) -> _Before | None:
 def _earlier(stays: list[Stay]) -> Iterator[str | None]:
     """Yield what a tag had, the latest first. What a transfer saw at the registry counts before what the log heard."""
     for number in range(len(stays) - 1, -1, -1):
-        stay, mover = stays[number], stays[number].mover
-        if mover is not None and mover.previous_digest != stay.digest:
+        mover = stays[number].mover
+        if mover is not None:
             yield mover.previous_digest
         if number:
             yield stays[number - 1].digest

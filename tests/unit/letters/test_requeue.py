@@ -314,6 +314,14 @@ def test_an_event_that_was_set_aside_in_the_log_is_appended_where_it_belongs(des
     assert len(desk.copies()) == 1
 
 
+def test_an_event_that_a_bug_stopped_at_is_not_taken_for_a_later_one_of_itself(desk: Desk) -> None:
+    event = pushed("local/dev/app:1.0", "one")
+    asyncio.run(record_events(desk.log, event, partitions=PARTITIONS))
+    (stored,) = [one for one in asyncio.run(all_records(desk.log, EVENTS)) if b'"image.pushed"' in (one.value or b"")]
+    told = desk.json("requeue", desk.keep(stored, "a bug"), "--dry-run")
+    assert told["requeued"][0]["instead"] == ""
+
+
 def test_an_old_event_of_the_log_does_not_bring_an_old_image_back(desk: Desk) -> None:
     (home,) = appends_of(pushed("local/dev/app:1.0", "old"), PARTITIONS)
     position = desk.keep(LogRecord(EVENTS, 0, 0, home.key, home.value, (), MOMENT_MS), "a bug")

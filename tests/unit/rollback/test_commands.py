@@ -35,6 +35,8 @@ def test_each_tag_gets_what_it_had_or_goes_those_farthest_downstream_first(room:
 def test_what_was_pushed_by_somebody_is_left_out_with_the_reason(room: Room) -> None:
     out = room.type("plan", BAD)
     assert f"left out: {DEV}:1 ({BAD}): somebody pushed it there, not Towline" in out
+    room.happen(pushed(f"{DEV}:1", "mended"))
+    assert f"left out: {DEV}:1" not in room.type("plan", BAD)
 
 
 def test_planning_writes_nothing_and_gives_the_same_plan_each_time(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
