@@ -144,8 +144,13 @@ def remove(draft: Draft, event: Envelope[Frozen]) -> Agenda:
     if not isinstance(data, TagRemoved):
         return NOTHING
     tag = TagState.read(draft, data.target)
-    if event.id not in tag.recent and tag.digest is not None and tag.digest in {data.digest, data.previous_digest}:
+    if event.id in tag.recent:
+        return NOTHING
+    if tag.digest is not None and tag.digest in {data.digest, data.previous_digest}:
         forget(draft, data.target, tag, event.id, event.time)
+    else:
+        # It may be delivered again when the tag has what was removed then.
+        replace(tag, recent=remember(tag, event.id)).write(draft, data.target)
     return NOTHING
 
 

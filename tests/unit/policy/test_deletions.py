@@ -288,6 +288,16 @@ def test_what_came_to_the_target_since_is_not_gone_with_what_was_removed() -> No
     assert TagState.read(partition.state, Reference.parse(f"{QA}:1.0")).digest == digest("two")
 
 
+@pytest.mark.parametrize("before", [[], [pushed(f"{QA}:1.0", "two", key="another")]], ids=["unknown", "another there"])
+def test_a_removal_that_is_told_again_takes_nothing_that_came_since(before: list[Envelope[Frozen]]) -> None:
+    gone, back = removed(f"{QA}:1.0", "one", previous="one"), pushed(f"{QA}:1.0", "one")
+    partition = Mirrored(*before, gone, back)
+    after = dict(partition.state.values)
+    assert partition.take(gone) == []
+    assert partition.state.values == after
+    assert TagState.read(partition.state, Reference.parse(f"{QA}:1.0")).digest == digest("one")
+
+
 def test_what_was_not_removed_and_what_is_under_way_changes_nothing() -> None:
     partition = Mirrored(published(MIRROR), pushed(TAG, "one"))
     before = dict(partition.state.values)
