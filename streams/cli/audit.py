@@ -17,7 +17,8 @@ from streams.cli.export import export_command
 from streams.cli.inputs import AsJson, Since, SliceFile, Until, reference
 from streams.cli.output import FINDING, note, print_json, print_table, run, say
 from streams.cli.projected import projected
-from streams.cli.sealing import key_command, prove_command, verify_command
+from streams.cli.proving import prove_command
+from streams.cli.sealing import key_command, verify_command
 from streams.projection.asking import digest, filter_of
 from streams.projection.paging import Order, read_page
 from streams.transfers.transfer import Ended

@@ -1,22 +1,21 @@
-"""``towline audit key``, ``verify`` and ``prove``: the seals of the decisions."""
+"""``towline audit key`` and ``verify``: the seals of the decisions."""
 
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 
 from streams.audit.keeping import key_files
 from streams.audit.keypair import make_key_pair
-from streams.audit.prove import find_decision, prove
 from streams.audit.sealed_slices import kept_within, problems_of
 from streams.audit.verifier.checkpoints import Keys, read_keys
 from streams.audit.verifier.findings import CHECKPOINTS, DECISIONS, Finding
-from streams.audit.verifier.proof import ProofVerification, verify_proof
+from streams.audit.verifier.proof import verify_proof
 from streams.audit.verifier.verify import SealVerification, read_kept, verify_seals
 from streams.cli.inputs import AsJson, SliceFile, read_file
 from streams.cli.output import FINDING, fail, note, print_json, print_table, progress_bar, run, say
+from streams.cli.proving import print_shown
 from streams.cli.source import reading
 from streams.slices.reader import SliceLog
 from towline.errors import MisuseError
@@ -72,8 +71,12 @@ def verify_command(
     run(_verify_proof(proof, key, as_json) if proof is not None else _verify(against, key, slice_file, as_json))
 
 
+async def _verify_proof(file: str, key: list[Path] | None, as_json: bool) -> int:
+    return print_shown(verify_proof(read_file(file), _public_keys(key)), as_json)
+
+
 async def _verify(against: str | None, key: list[Path] | None, slice_file: Path | None, as_json: bool) -> int:
-    keys = _keys(key)
+    keys = _public_keys(key)
     kept = None if against is None else read_kept(against, read_file(against), keys)
     # Also a slice that was altered: what was altered is the question.
     async with reading(slice_file, insist=False) as log:
@@ -95,7 +98,7 @@ async def _verify(against: str | None, key: list[Path] | None, slice_file: Path 
     return 0 if result.is_intact else FINDING
 
 
-def _keys(files: list[Path] | None) -> Keys:
+def _public_keys(files: list[Path] | None) -> Keys:
     # Whoever names keys needs no settings: a machine of an auditor has none.
     keys = read_keys(key_files(files or load_settings().audit.public_keys))
     if not keys:
@@ -134,61 +137,3 @@ def _print_finding(finding: Finding) -> None:
         where = f"{finding.topic}, line {finding.offset}"
     say(f"{finding.kind} in {where}: {finding.text}")
     say(f"  {finding.advice}")
-
-
-async def _verify_proof(file: str, key: list[Path] | None, as_json: bool) -> int:
-    result = verify_proof(read_file(file), _keys(key))
-    if as_json:
-        print_json({"proof": "holds" if result.problem is None else "broken", "details": _plain(result)})
-    elif result.problem is None:
-        say(
-            f"record {result.index} of partition {result.partition} was sealed by checkpoint {result.number} over "
-            f"{result.size} records, the last of which is of {result.time}"
-        )
-        say(result.value.decode(errors="replace"))
-        say("proof: holds")
-    else:
-        say(result.problem)
-        say("proof: BROKEN")
-    return 0 if result.problem is None else FINDING
-
-
-def _plain(result: ProofVerification) -> dict[str, object]:
-    return {
-        "problem": result.problem,
-        "partition": result.partition,
-        "index": result.index,
-        "decision": result.value.decode(errors="replace"),
-        "checkpoint": {"number": result.number, "size": result.size, "time": result.time},
-    }
-
-
-def prove_command(
-    decision: Annotated[str, typer.Argument(metavar="DECISION", help="Its place, as audit trail has it, or its id.")],
-    slice_file: SliceFile = None,
-    as_json: AsJson = False,
-) -> None:
-    """Print a proof that a decision was sealed, as JSON; whoever has the public key checks it without the log.
-
-    Exit 1 when the log has no such decision, or no checkpoint covers it yet.
-    """
-    run(_prove(decision, slice_file, as_json))
-
-
-async def _prove(decision: str, slice_file: Path | None, as_json: bool) -> int:
-    async with reading(slice_file) as log:
-        found = await find_decision(log, decision)
-        proof = None if found is None else await prove(log, found)
-    if proof is not None:
-        if as_json:
-            print_json(proof)
-        else:
-            say(orjson.dumps(proof, option=orjson.OPT_INDENT_2).decode())
-        return 0
-    if as_json:
-        print_json({"decision": decision, "problem": "unknown" if found is None else "not sealed yet"})
-    elif found is None:
-        say(f"the log has no decision {decision}: audit trail REF lists those of a tag")
-    else:
-        say(f"decision {decision} is not sealed yet: no checkpoint covers record {found.index} of its partition")
-    return FINDING

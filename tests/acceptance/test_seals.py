@@ -87,6 +87,14 @@ async def test_decisions_are_sealed_verified_proven_and_tampering_is_found(one: 
     assert (code, told.splitlines()[-1]) == (0, "proof: holds"), told
     assert (await towline(one, "audit", "prove", "0" * 64))[0] == 1
 
+    home = json.loads(proof)["record"]["partition"]
+    places = [item.position for item in await one.records(CHECKPOINTS) if item.record.partition == home]
+    code, proof = await towline(one, "audit", "prove", "--between", places[0], places[-1])
+    assert (code, len(places) > 1) == (0, True), proof
+    (one.folder / "proof.json").write_text(proof)
+    code, told = await towline(one, "audit", "verify", "--proof", str(one.folder / "proof.json"))
+    assert (code, told.splitlines()[-1]) == (0, "proof: holds"), told
+
     # Whoever may write to the topic of checkpoints can do no more than this.
     record = next(item.record for item in await one.records(CHECKPOINTS))
     forged = Append(CHECKPOINTS, record.key, (record.value or b"").replace(b'"size":', b'"size":1'), record.partition)

@@ -1,4 +1,4 @@
-"""``docs/why-was-it-there.md`` says what the commands say, and its log is the one that its builder makes."""
+"""The documents with the log of November say what the commands say, and the log is the one that its builder makes."""
 
 import os
 import re
@@ -11,8 +11,8 @@ import pytest
 from tests.support.november import FOLDER, write
 
 ROOT = FOLDER.parents[1]
-TEXT = (ROOT / "docs" / "why-was-it-there.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```console\n(.*?)```", TEXT, re.DOTALL)
+#: The documents, and how many commands each has.
+DOCUMENTS = [("why-was-it-there.md", 12), ("audit.md", 2)]
 
 
 @pytest.fixture(scope="module")
@@ -39,16 +39,17 @@ def said(command: str, folder: Path) -> str:
     return ran.stdout
 
 
-def test_every_command_says_what_the_document_says(folder: Path) -> None:
-    commands = 0
-    for block in BLOCKS:
+@pytest.mark.parametrize(("document", "count"), DOCUMENTS, ids=[document for document, _ in DOCUMENTS])
+def test_every_command_says_what_the_document_says(folder: Path, document: str, count: int) -> None:
+    text, commands = (ROOT / "docs" / document).read_text(encoding="utf-8"), 0
+    for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL):
         shown = ""
         for line in block.splitlines():
             if line.startswith("$ "):
                 commands += 1
                 shown += f"{line}\n{said(line.removeprefix('$ '), folder)}"
         assert shown == block
-    assert commands == 12
+    assert commands == count
 
 
 async def test_the_log_of_the_example_is_made_by_its_builder(tmp_path: Path) -> None:

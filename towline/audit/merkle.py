@@ -1,4 +1,4 @@
-"""The Merkle tree of RFC 6962, section 2.1: its hashes, the frontier that grows it, and proofs that need no whole tree.
+"""The Merkle tree of RFC 6962, section 2.1: its hashes, the frontier that grows it, and its proofs.
 
 A tree over leaves in their order; what it commits to is one root. Leaves and inner nodes are hashed with different
 first bytes, so that neither can be taken for the other.
@@ -84,27 +84,6 @@ def inclusion_proof(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
     return (*inclusion_proof(leaves[split:], index - split), root_of(leaves[:split]))
 
 
-def is_included(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
-    """Tell whether a proof shows a leaf at ``index`` of the tree with this size and root.
-
-    See RFC 9162, section 2.1.3.2.
-    """
-    if not 0 <= index < size:
-        return False
-    position, last, found = index, size - 1, leaf
-    for node in proof:
-        if last == 0:
-            return False
-        if position & 1 or position == last:
-            found = node_hash(node, found)
-            while position and not position & 1:
-                position, last = position >> 1, last >> 1
-        else:
-            found = node_hash(found, node)
-        position, last = position >> 1, last >> 1
-    return last == 0 and found == root
-
-
 def consistency_proof(leaves: Sequence[bytes], size: int) -> tuple[bytes, ...]:
     """Return the proof that the tree over ``leaves`` begins with its first ``size`` (RFC 6962, section 2.1.2).
 
@@ -123,37 +102,6 @@ def _consistency(leaves: Sequence[bytes], size: int, *, is_known: bool) -> tuple
     if size <= split:
         return (*_consistency(leaves[:split], size, is_known=is_known), root_of(leaves[split:]))
     return (*_consistency(leaves[split:], size - split, is_known=False), root_of(leaves[:split]))
-
-
-def is_consistent(first: tuple[int, bytes], second: tuple[int, bytes], proof: Sequence[bytes]) -> bool:
-    """Tell whether a proof shows that the second tree begins with the first (RFC 9162, section 2.1.4.2).
-
-    Each tree is given as its size and root.
-    """
-    (size, root), (second_size, second_root) = first, second
-    if not 0 < size <= second_size:
-        return False
-    if size == second_size:
-        return not proof and root == second_root
-    # A first tree that is full is itself the first node.
-    nodes = [root, *proof] if size & (size - 1) == 0 else list(proof)
-    if not nodes:
-        return False
-    position, last = size - 1, second_size - 1
-    while position & 1:
-        position, last = position >> 1, last >> 1
-    old = new = nodes[0]
-    for node in nodes[1:]:
-        if last == 0:
-            return False
-        if position & 1 or position == last:
-            old, new = node_hash(node, old), node_hash(node, new)
-            while position and not position & 1:
-                position, last = position >> 1, last >> 1
-        else:
-            new = node_hash(new, node)
-        position, last = position >> 1, last >> 1
-    return last == 0 and old == root and new == second_root
 
 
 def _split(size: int) -> int:

@@ -1,4 +1,7 @@
-"""The hashes of ``docs/audit.md``: a record's leaf, and the root of a tree that grows (RFC 6962, section 2.1)."""
+"""The hashes of ``docs/audit.md``: a record's leaf, the root of a tree that grows, and what a path shows of it.
+
+See RFC 6962, section 2.1.
+"""
 
 import struct
 from hashlib import sha256
@@ -35,7 +38,7 @@ class Tree:
         """Append the hash of a leaf."""
         node, height = leaf, 0
         while height < len(self._by_height) and (left := self._by_height[height]) is not None:
-            node = sha256(b"\x01" + left + node).digest()
+            node = _above(left, node)
             self._by_height[height] = None
             height += 1
         if height == len(self._by_height):
@@ -48,7 +51,7 @@ class Tree:
         root: bytes | None = None
         for node in self._by_height:
             if node is not None:
-                root = node if root is None else sha256(b"\x01" + node + root).digest()
+                root = node if root is None else _above(node, root)
         return sha256().digest() if root is None else root
 
 
@@ -67,6 +70,41 @@ def root_from(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes | 
     *inner, sibling = path
     if index < split:
         below = root_from(leaf, index, split, inner)
-        return None if below is None else sha256(b"\x01" + below + sibling).digest()
+        return None if below is None else _above(below, sibling)
     below = root_from(leaf, index - split, size - split, inner)
-    return None if below is None else sha256(b"\x01" + sibling + below).digest()
+    return None if below is None else _above(sibling, below)
+
+
+def begins_with(first: tuple[int, bytes], second: tuple[int, bytes], path: list[bytes]) -> bool:
+    """Tell whether a path shows that the second tree begins with the first; each is given as its size and root.
+
+    The path leads to both roots at once: see RFC 9162, section 2.1.4.2.
+    """
+    (size, root), (second_size, second_root) = first, second
+    if size == second_size:
+        return root == second_root and not path
+    if not 0 < size < second_size:
+        return False
+    # The largest full subtree that ends where the first tree does. When that is all of it, its root is known already.
+    full = size & -size
+    if full == size:
+        path = [root, *path]
+    if not path:
+        return False
+    left, last = (size - 1) // full, (second_size - 1) // full
+    old = new = path[0]
+    for node in path[1:]:
+        if last == 0:
+            return False
+        if left % 2 or left == last:
+            old, new = _above(node, old), _above(node, new)
+            while left and left % 2 == 0:
+                left, last = left // 2, last // 2
+        else:
+            new = _above(new, node)
+        left, last = left // 2, last // 2
+    return last == 0 and (old, new) == (root, second_root)
+
+
+def _above(left: bytes, right: bytes) -> bytes:
+    return sha256(b"\x01" + left + right).digest()

@@ -12,8 +12,10 @@ import yaml
 from schemas.checkpoints import Checkpoint
 from schemas.examples import EXAMPLES
 from streams.audit.verifier.findings import ADVICE
+from tests.support.tampering import kept_lines
 from tests.unit.audit.sealed import private_pem, public_pem
 from tests.unit.audit.test_proofs import proof
+from tests.unit.audit.test_proofs_between import between, log
 from towline.audit.checkpoints import SealingKey, key_id, load_public_keys, text_of
 from towline.settings import load_settings
 
@@ -59,6 +61,17 @@ async def test_openssl_verifies_the_signature_of_a_proof(tmp_path: Path) -> None
     (tmp_path / "proof.json").write_bytes(orjson.dumps(proven))
     with pytest.raises(AssertionError, match="Verification Failure"):
         run(commands, tmp_path)
+
+
+@pytest.mark.skipif(not all(map(shutil.which, ("jq", "grep"))), reason="needs jq and grep")
+async def test_the_first_checkpoint_of_a_proof_is_found_among_those_that_were_kept(tmp_path: Path) -> None:
+    (command,) = [block for block in SHELL if ".first.checkpoint" in block]
+    (tmp_path / "between.json").write_bytes(orjson.dumps(await between(), option=orjson.OPT_INDENT_2))
+    (tmp_path / "checkpoints.jsonl").write_bytes(kept_lines(log(), 1))
+    assert run(command, tmp_path) == "it is the one that was kept\n"
+    (tmp_path / "checkpoints.jsonl").write_bytes(kept_lines(log(), 0))
+    with pytest.raises(AssertionError):
+        run(command, tmp_path)
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")

@@ -4,14 +4,13 @@ import hashlib
 
 import pytest
 
+from streams.audit.verifier.hashing import begins_with, root_from
 from towline.audit.merkle import (
     EMPTY,
     EMPTY_ROOT,
     Frontier,
     consistency_proof,
     inclusion_proof,
-    is_consistent,
-    is_included,
     leaf_hash,
     node_hash,
     root_of,
@@ -79,5 +78,5 @@ def test_a_proof_is_only_of_what_is_there() -> None:
     for size in (0, 9):
         with pytest.raises(IndexError, match="has no beginning"):
             consistency_proof(LEAVES, size)
-    assert not is_included(LEAVES[0], 8, 8, (), root_of(LEAVES))
-    assert not is_consistent((0, EMPTY_ROOT), (8, root_of(LEAVES)), ())
+    assert root_from(LEAVES[0], 8, 8, []) is None
+    assert not begins_with((0, EMPTY_ROOT), (8, root_of(LEAVES)), [])

@@ -14,7 +14,7 @@ from schemas.catalogue import encode
 from schemas.examples import EXAMPLES
 from streams.audit.prove import find_decision, prove
 from streams.audit.verifier.checkpoints import read_keys
-from streams.audit.verifier.proof import verify_proof
+from streams.audit.verifier.proof import ProofVerification, verify_proof
 from streams.cli import app
 from streams.topics import DECISIONS
 from tests.support.tampering import FixedLog, seal, sealed_log
@@ -46,9 +46,10 @@ async def proof(place: int = 5) -> dict[str, Any]:
 @pytest.mark.parametrize("place", range(8))
 async def test_a_sealed_decision_has_a_proof_that_holds(place: int) -> None:
     shown = verify_proof(orjson.dumps(await proof(place)), KEYS)
+    assert isinstance(shown, ProofVerification)
     assert (shown.problem, shown.partition, shown.index) == (None, 1, place)
     assert shown.value == encode(DECISION)
-    assert shown.size == (3 if place < 3 else 8)
+    assert shown.checkpoint.size == (3 if place < 3 else 8)
 
 
 async def test_a_decision_is_found_by_its_place_as_the_trail_writes_it() -> None:
