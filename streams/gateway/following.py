@@ -60,6 +60,9 @@ class Follower:
                 await self.look()
             except InfrastructureError as error:
                 _log.warning("the read side is not up to date", reason=str(error))
+            except Exception:
+                # The hooks go on. Each answer tells how far the log was read, and the metrics that it stands.
+                _log.exception("the read side is not up to date, for a reason that nobody foresaw")
             took = loop.time() - began
             await asyncio.sleep(max(limits.projection_pause_seconds, took * limits.projection_pause_factor))
 
@@ -67,20 +70,26 @@ class Follower:
         """Return the answer to a question.
 
         Raises:
-            RefusedError: 503 while the log was not read to its end yet, or the file cannot be used.
+            RefusedError: 503 while the log was not read to its end yet, or is read anew, or the file cannot be used.
         """
         if not self.caught_up_at:
-            reason = f"the log is being read for the first time, {self.lag_count} records are left; come again"
-            raise _away(reason)
+            raise self._unread()
 
         def both(records: Records) -> AsOf:
             return AsOf(question(records, *args, **kwargs), records.positions())
 
         try:
-            return await self._projection.ask(both)
+            answer = await self._projection.ask(both)
         except InfrastructureError as error:
             _log.error("the read side cannot answer", reason=str(error))
             raise _away("the read side cannot be used; see the gateway's log") from error
+        if not self._projection.is_whole:
+            # The file is being made anew: what is missing in the answer may be in the log.
+            raise self._unread()
+        return answer
+
+    def _unread(self) -> RefusedError:
+        return _away(f"the log is being read from its beginning, {self.lag_count} records are left; come again")
 
 
 def _away(reason: str) -> RefusedError:
@@ -89,16 +98,10 @@ def _away(reason: str) -> RefusedError:
 
 @asynccontextmanager
 async def following(follower: Follower) -> AsyncIterator[Follower]:
-    """Keep a projection up to date while this is open.
-
-    Raises:
-        Exception: whatever ended the following, when leaving.
-    """
+    """Keep a projection up to date while this is open."""
     task = asyncio.create_task(follower.follow(), name="projection")
     try:
         yield follower
     finally:
         task.cancel()
         await asyncio.wait([task])
-        if not task.cancelled():
-            task.result()

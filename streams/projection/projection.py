@@ -1,9 +1,9 @@
 """A projection that follows a log: what is new is read before a question, and one that does not fit is made anew."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +12,7 @@ from typing import Concatenate, Final, NamedTuple, ParamSpec, Self, TypeVar
 from streams.log import LogRecord, ReadableLog
 from streams.projection.records import Records
 from streams.projection.rows import PROJECTED
-from streams.projection.store import Reached, Store, UnusableFileError, mark_of
+from streams.projection.store import ProjectionError, Reached, Store, UnusableFileError, mark_of
 from streams.topics import CHECKPOINTS, DEADLETTERS
 from towline import limits
 from towline.errors import TopicMismatchError
@@ -61,6 +61,8 @@ class Projection:
         self._one_at_a_time = asyncio.Lock()
         #: How many records the log had at the last look that were not read yet.
         self.lag_count = 0
+        #: Whether the end of the log was reached since the file was opened or made anew; before, much may be missing.
+        self.is_whole = False
 
     async def __aenter__(self) -> Self:
         """Open the file.
@@ -114,7 +116,8 @@ class Projection:
             async with self._one_at_a_time:
                 await self._replace(error)
                 await self._guarded(self._catch_up)
-        return await self._run(asked)
+        with self._made_anew():
+            return await self._run(asked)
 
     @property
     def _store(self) -> Store:
@@ -131,9 +134,21 @@ class Projection:
             await work()
         except UnusableFileError as error:
             await self._replace(error)
-            await work()
+            with self._made_anew():
+                await work()
+
+    @contextmanager
+    def _made_anew(self) -> Iterator[None]:
+        """What is wrong with a file that was made anew just now is nothing that to make it once more would mend."""
+        try:
+            yield
+        except UnusableFileError as error:
+            raise ProjectionError(
+                f"the projection {self._store.name} was made anew, and still cannot be used: {error}"
+            ) from error
 
     async def _replace(self, why: UnusableFileError) -> None:
+        self.is_whole = False
         self._tell(f"the projection {self._store.name} is made anew from the log: {why}")
         try:
             await self._run(self._store.renew)
@@ -163,6 +178,7 @@ class Projection:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        self.is_whole = True
 
     async def _ranges(self) -> list[_Range]:
         """Return what is to be read.

@@ -1,5 +1,6 @@
 """The file of a projection: its tables, and writing records to them together with the place that was reached."""
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -105,10 +106,7 @@ class Store:
     def _open(self) -> sqlite3.Connection:
         with translated(self.name):
             if self._path is not None:
-                try:
-                    self._path.parent.mkdir(parents=True, exist_ok=True)
-                except OSError as error:
-                    raise ProjectionError(f"cannot make {self._path.parent}: {error.strerror}") from error
+                _make_private(self._path)
             return sqlite3.connect(
                 self._path or ":memory:",
                 timeout=limits.projection_lock_seconds,
@@ -230,6 +228,21 @@ class Store:
     def close(self) -> None:
         """Close the file."""
         self.connection.close()
+
+
+def _make_private(path: Path) -> None:
+    """Make an empty file that only its owner can read, unless it is there: what is in the log is not for everybody.
+
+    SQLite gives the files that it has beside it the same rights.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ProjectionError(f"cannot make {path.parent}: {error.strerror}") from error
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise ProjectionError(f"cannot write {path}: {error.strerror}") from error
 
 
 def mark_of(record: LogRecord) -> bytes:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import httpx
@@ -17,16 +17,19 @@ from schemas.references import Reference
 from streams.audit.explain import explain
 from streams.audit.lineage import lineage
 from streams.audit.trail import entry_of
-from streams.gateway.following import Follower
+from streams.gateway.following import Follower, following
 from streams.gateway.openapi import document
 from streams.gateway.readers import ROLES, Readers
 from streams.memory_log import MemoryLog
 from streams.metrics import Metrics
 from streams.projection.asking import FILTERS
+from streams.projection.paging import Filter, Page, read_page
 from streams.projection.projection import Projection
+from streams.topics import EVENTS
 from tests.support.builders import at, completed, digest, policy, published, pushed
 from tests.support.gateways import NOW, app, calling, reading
-from tests.support.projections import asked
+from tests.support.projections import BreakingOff, asked
+from tests.support.waiting import eventually
 from tests.support.world import World
 from towline import limits
 from towline.errors import LogUnavailableError, SettingsError
@@ -313,6 +316,46 @@ async def test_what_comes_later_is_there_after_the_next_look_and_the_lag_is_in_t
         shown = (await client.get("/metrics")).text
     assert "towline_projection_lag_records 0.0" in shown
     assert f"towline_projection_caught_up_timestamp_seconds {floatToGoString(NOW.timestamp())}" in shown
+
+
+async def test_while_the_file_is_made_anew_nobody_is_told_that_the_log_knows_nothing(world: World) -> None:
+    log = BreakingOff(world.log)
+    async with reading(log, TOKEN) as (client, follower):  # type: ignore[arg-type]
+        assert len((await client.get("/api/v1/trail")).json()["trail"]) > 1
+        for partition in range(await world.log.partitions(EVENTS)):
+            # What was read last is gone: this cannot be the log that was read.
+            world.log.remove_before(EVENTS, partition, await world.log.high_watermark(EVENTS, partition))
+        log.batches = 1
+        with pytest.raises(LogUnavailableError):
+            await follower.look()
+        half = await client.get("/api/v1/trail")
+        log.batches = None
+        await follower.look()
+        assert (await client.get("/api/v1/trail")).status_code == 200
+    assert half.status_code == 503
+    check("/api/v1/trail", half)
+
+
+async def test_the_following_goes_on_after_what_nobody_foresaw(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "projection_pause_seconds", 0.001)
+    monkeypatch.setattr(limits, "projection_pause_factor", 0.0)
+    looks = 0
+
+    class Surprising(Projection):
+        async def catch_up(self) -> None:
+            nonlocal looks
+            looks += 1
+            if looks == 1:
+                raise ZeroDivisionError
+            await super().catch_up()
+
+    async with Surprising(world.log) as projection, following(Follower(projection, lambda: NOW)) as follower:
+
+        async def is_read() -> bool:
+            return follower.caught_up_at > 0
+
+        await eventually(is_read, seconds=20, what="the follower has read the log at its second look")
+        assert cast("Page", (await follower.ask(read_page, Filter(), 5)).answer).records
 
 
 async def test_while_the_log_is_away_readers_get_what_was_read(world: World) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from streams.log import Append
 from streams.memory_log import MemoryLog
 from streams.projection import store
 from streams.projection.projection import Projection
-from streams.projection.store import VERSION, ProjectionError, Store
+from streams.projection.store import VERSION, ProjectionError, Store, UnusableFileError
 from streams.routing import command_append
 from streams.topics import COMMANDS, DEADLETTERS, DECISIONS, EVENTS
 from tests.support.builders import at, command, completed, deleted, policy, published, pushed, ticked
@@ -299,6 +300,32 @@ async def test_a_full_disk_is_an_error_that_says_what_to_do_and_is_recovered_fro
         connection.execute("PRAGMA max_page_count = 1000000")
         await projection.catch_up()
         assert await projection.ask(everything) == await at_once(world.log)
+
+
+async def test_only_its_owner_can_read_the_file_and_those_beside_it(path: Path) -> None:
+    world = await history()
+    async with Projection(world.log, path) as projection:
+        await projection.catch_up()
+        rights = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    assert rights == dict.fromkeys((path.name, f"{path.name}-wal", f"{path.name}-shm"), 0o600)
+
+
+async def test_a_file_that_cannot_be_used_when_it_was_made_anew_is_an_error(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await history()
+
+    def unusable(*_: object) -> None:
+        raise UnusableFileError("it is damaged again")
+
+    async with Projection(world.log, path) as projection:
+        await projection.catch_up()
+        monkeypatch.setattr(Store, "asked", unusable)
+        with pytest.raises(ProjectionError, match="made anew, and still cannot be used: it is damaged again"):
+            await projection.ask(everything)
+        monkeypatch.setattr(Store, "positions", unusable)
+        with pytest.raises(ProjectionError, match="made anew, and still cannot be used: it is damaged again"):
+            await projection.catch_up()
 
 
 async def test_a_folder_that_cannot_be_made_is_an_error_that_names_it(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """A slice is loaded into an empty log so that nothing can tell the two apart, or not at all."""
 
 import dataclasses
+import hashlib
 from pathlib import Path
 
+import orjson
 import pytest
 
 from streams.log import Append
@@ -10,7 +12,7 @@ from streams.memory_log import MemoryLog
 from streams.slices.loading import load_slice
 from streams.slices.reader import open_slice
 from streams.slices.selection import Choice
-from streams.topics import COMMANDS, DEADLETTERS, EVENTS
+from streams.topics import COMMANDS, DEADLETTERS, EVENTS, TOPICS
 from tests.support.builders import at
 from tests.support.exports import some_days
 from tests.support.slices import everything, sliced
@@ -98,3 +100,19 @@ async def test_somebody_who_writes_at_the_same_time_is_noticed(tmp_path: Path) -
     async with open_slice(tmp_path / "slice.gz") as given:
         with pytest.raises(LogError, match="somebody else writes to this log"):
             await load_slice(loaded, given)
+
+
+async def test_a_slice_writes_to_no_topic_but_those_of_the_log(tmp_path: Path) -> None:
+    await sliced((await some_days(1)).log, tmp_path / "slice")
+    hostile = (tmp_path / "slice").read_bytes().replace(COMMANDS.encode(), b"payments.booked")
+    *lines, end = hostile.splitlines(keepends=True)
+    told = orjson.loads(end)
+    told["end"]["sha256"] = hashlib.sha256(b"".join(lines)).hexdigest()
+    (tmp_path / "slice").write_bytes(b"".join([*lines, orjson.dumps(told), b"\n"]))
+    topics = dict.fromkeys([*TOPICS, "payments.booked"], PARTITIONS)
+    loaded = MemoryLog(topics=topics)
+    async with open_slice(tmp_path / "slice") as given:
+        with pytest.raises(MisuseError, match=r"has payments\.booked, which is no topic of the log"):
+            await load_slice(loaded, given)
+
+    assert await everything(loaded, tuple(topics)) == []
