@@ -10,7 +10,7 @@ from aiokafka.structs import TopicPartition
 
 from streams.kafka_errors import translated
 from streams.kafka_options import consumer_options
-from streams.log import LogRecord, lost_tail
+from streams.log import LogRecord, Position, lost_tail, unreadable
 from towline.settings import KafkaSettings
 
 #: How long to wait for records before the position is looked at again.
@@ -27,6 +27,8 @@ class KafkaReader:
         self._topic = topic
         self._starts = starts
         self._consumer = AIOKafkaConsumer(**consumer_options(settings))
+        #: Some of what is ahead cannot be read, and what stands before it is not to be lost with it.
+        self._one_by_one = False
 
     async def __aenter__(self) -> Self:
         try:
@@ -69,14 +71,18 @@ class KafkaReader:
         """Return the next records; none when there were none for a moment, or Kafka's own were passed over.
 
         Raises:
-            LogError: a partition ends before our position.
+            LogError: a partition ends before our position, or has records whose checksum is wrong.
             LogUnavailableError: the reader was stopped.
         """
         with translated(f"read {self._topic}"):
             try:
-                found = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH_RECORDS)
+                count = 1 if self._one_by_one else _BATCH_RECORDS
+                found = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=count)
             except errors.OffsetOutOfRangeError as error:
                 await self._pass_over_removed(error.args[0])
+                return []
+            except errors.CorruptRecordException as error:
+                await self._raise_unreadable(error)
                 return []
         return [_record(raw) for records in found.values() for raw in records]
 
@@ -91,6 +97,15 @@ class KafkaReader:
             if position >= low:
                 raise lost_tail(tp.topic, tp.partition, position)
             self._consumer.seek(tp, low)
+
+    async def _raise_unreadable(self, error: errors.CorruptRecordException) -> None:
+        """Have what stands before the records with a wrong checksum read first, one by one; then raise."""
+        if not self._one_by_one:
+            self._one_by_one = True
+            return
+        # aiokafka names their partition in the text alone.
+        (tp,) = (tp for tp in map(self._tp, self._starts) if str(tp) in str(error))
+        raise unreadable(Position(tp.topic, tp.partition, await self._consumer.position(tp))) from error
 
     def _tp(self, partition: int) -> TopicPartition:
         return TopicPartition(self._topic, partition)

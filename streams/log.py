@@ -169,3 +169,11 @@ def lost_tail(topic: str, partition: int, position: int) -> LogError:
         f"{topic} partition {partition} was read up to offset {position} and ends before it: records that were "
         "acknowledged are lost. Restore the broker's data, or rebuild what was derived from them"
     )
+
+
+def unreadable(position: Position) -> LogError:
+    """Return the error for records that are not as the broker was given them; ``position`` is the first of them."""
+    return LogError(
+        f"{position} cannot be read: the checksum of what stands there is wrong, so the broker's disk or somebody with "
+        "access to it changed it. Let another replica take over, or restore the partition from a backup"
+    )

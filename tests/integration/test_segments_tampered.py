@@ -1,12 +1,17 @@
-"""A04 on Apache Kafka's disk: segments written anew, with right checksums, while the broker was down."""
+"""A04 on the disk of Apache Kafka: segments that were changed, with right checksums and with wrong ones."""
 
-from collections.abc import Callable
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from aiokafka.record import MemoryRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
+from schemas.catalogue import encode
+from schemas.examples import EXAMPLES
 from streams.audit.verifier.checkpoints import read_keys
 from streams.audit.verifier.findings import CHECKPOINTS, DECISIONS
 from streams.audit.verifier.verify import verify_seals
@@ -14,11 +19,15 @@ from streams.kafka_log import KafkaLog
 from streams.kafka_read_log import KafkaReadLog
 from streams.log import Append, LogRecord
 from streams.provision import create_topics
-from tests.support.kafka import apache_kafka
+from streams.routing import event_append
+from streams.topics import EVENTS
+from tests.support.builders import at, pushed
+from tests.support.kafka import KafkaNode, apache_kafka
 from tests.support.parts import kafka_is_here
 from tests.support.tampering import checkpoint_record, seal_all
 from tests.unit.audit.sealed import public_pem
-from towline.settings import KafkaSettings
+from towline.errors import LogError
+from towline.settings import KafkaSettings, isolated_environment
 
 pytestmark = [
     pytest.mark.kafka,
@@ -125,3 +134,95 @@ async def test_segments_that_were_tampered_with_are_found_out_with_kind_and_plac
         assert [(one.kind, one.offset, one.index) for one in found] == expected, partition
         assert {one.topic for one in found} <= {topic}
     assert result.partitions[0].unsealed == UNSEALED
+
+
+#: Where in a batch its checksum stands, and where its records begin.
+CHECKSUM, RECORDS = 17, 61
+#: What is flipped, and who reads it.
+FLIPS = [
+    (DECISIONS, RECORDS + 10, "audit verify --key seal.pub"),
+    (DECISIONS, CHECKSUM, "replay verify"),
+    (CHECKPOINTS, RECORDS + 300, "audit verify --key seal.pub"),
+    (EVENTS, RECORDS + 10, "replay verify"),
+]
+
+
+@contextmanager
+def flipped(folder: Path, number: int, place: int) -> Iterator[None]:
+    """Flip a bit of a batch in the only segment of a partition, under its checksum, and flip it back."""
+    (segment,) = folder.glob("*.log")
+    content, start = segment.read_bytes(), 0
+    for _ in range(number):
+        start += 12 + int.from_bytes(content[start + 8 : start + 12], "big")
+    write_byte(segment, start + place, content[start + place] ^ 1)
+    try:
+        yield
+    finally:
+        write_byte(segment, start + place, content[start + place])
+
+
+def write_byte(file: Path, place: int, value: int) -> None:
+    with file.open("r+b") as opened:
+        opened.seek(place)
+        opened.write(bytes([value]))
+
+
+@pytest.fixture
+def node() -> Iterator[KafkaNode]:
+    with apache_kafka() as node:
+        yield node
+
+
+async def towline(node: KafkaNode, folder: Path, command: str) -> tuple[int | None, str]:
+    """Run a command in a folder; return its exit code and what it says about an error."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        "from streams.cli import main; main()",
+        *command.split(),
+        cwd=folder,
+        env=isolated_environment(TOWLINE_KAFKA_BOOTSTRAP=node.address, PYTHONPATH=str(Path(__file__).parents[2])),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(60):
+        _, told = await process.communicate()
+    return process.returncode, " ".join(told.decode().split())
+
+
+async def followed(log: KafkaReadLog, topic: str) -> tuple[list[int], str]:
+    """Follow a topic until that fails; return the offsets that came, and why it failed."""
+    seen: list[int] = []
+    try:
+        async for record in log.follow(topic, {0: 0}):
+            seen.append(record.offset)
+    except LogError as error:
+        return seen, str(error)
+    raise AssertionError("following never ends by itself")
+
+
+async def test_a_byte_that_was_flipped_under_its_checksum_is_named_with_its_place_and_what_to_do(
+    node: KafkaNode, tmp_path: Path
+) -> None:
+    """The broker does not look at the checksums of what it sends: whoever reads does."""
+    (tmp_path / "seal.pub").write_bytes(public_pem())
+    settings = KafkaSettings(bootstrap=node.address, partitions=1)
+    await create_topics(settings)
+    async with KafkaLog(settings) as log:
+        for n in range(SEALED):
+            await log.append(event_append(pushed("here/dev/app:1", f"image {n}", time=at(n))))
+            await log.append(Append(DECISIONS, b"here/dev", encode(EXAMPLES["decision.made"])))
+        await seal_all(log, every=2)
+    async with KafkaReadLog(settings) as log:
+        for topic, place, command in FLIPS:
+            with flipped(node.directory / "data" / f"{topic}-0", 2, place):
+                code, error = await towline(node, tmp_path, command)
+                assert (code, "Traceback" in error) == (3, False), error
+                assert f"{topic}/0@2 cannot be read: the checksum of what stands there is wrong" in error
+                assert "restore the partition from a backup" in error
+                seen, error = await followed(log, topic)
+                assert seen == [0, 1], "what stands before it is not lost with it"
+                assert error.startswith(f"{topic}/0@2 cannot be read")
+                assert [record.offset async for record in log.read(topic, 0, 3, 5)] == [3, 4]
+        code, error = await towline(node, tmp_path, "audit verify --key seal.pub")
+        assert code == 0, error
