@@ -81,7 +81,8 @@ def _print_plan(drawn: DrawnPlan, out: Path | None) -> None:
         say(f"left out: {one.reference} ({one.digest}): {one.reason}")
     if drawn.plan is not None:
         say(f"plan {drawn.plan_id}: {len(drawn.plan.steps)} tags")
-        say(f"propose it with `towline rollback propose {out or 'FILE'} --reason TEXT`; --out FILE keeps it")
+        keep = "" if out else "; --out FILE keeps it"
+        say(f"propose it with `towline rollback propose {out or 'FILE'} --reason TEXT`{keep}")
 
 
 @app.command("propose")
