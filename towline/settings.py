@@ -218,11 +218,11 @@ class RollbackSettings(Part):
 
 
 class GatewaySettings(Part):
-    """Where the gateway listens, and who may read by its API."""
+    """Where the gateway listens, and who may read what it knows."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8440
-    #: Who may ask /api/v1, by a name of theirs, and what they show: ``Authorization: Bearer``. Without any, nobody may.
+    #: Who may ask /api/v1 and log in at the console, by a name of theirs, and their token. Without any, nobody may.
     readers: dict[KeyName, Secrets] = Field(default_factory=dict)
 
 

@@ -1,7 +1,6 @@
 """What commands print, and how they end: tables for people, JSON for programs, one exit code for each kind of end."""
 
 import asyncio
-import re
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any, Final, NoReturn
@@ -12,6 +11,7 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from streams.printable import printable
 from towline.errors import InfrastructureError, MisuseError, TowlineError
 
 FINDING: Final = 1
@@ -21,13 +21,6 @@ INFRASTRUCTURE: Final = 3
 #: For people; results go to standard output, everything else to standard error.
 console = Console(highlight=False, soft_wrap=True, markup=False)
 progress_console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
-
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-
-def printable(text: object) -> str:
-    """Return text without the control and direction characters that could rewrite a terminal."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(text))
 
 
 def say(text: str = "") -> None:

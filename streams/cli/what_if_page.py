@@ -7,7 +7,7 @@ from html import escape
 from string import Template
 from typing import Final
 
-from streams.cli.output import printable
+from streams.printable import printable
 from streams.replay.report import TITLES, Report
 from towline.replay.differences import KINDS, PolicyChanges, TagChange
 from towline.replay.shadows import ShadowFinding, ShadowReport

@@ -8,7 +8,8 @@ from pydantic import TypeAdapter
 
 from streams.audit.explain import Explanation
 from streams.audit.trail import TrailEntry
-from streams.gateway.api import Decided, Descent, Policies
+from streams.gateway.api import Decided
+from streams.gateway.questions import Descent, Policies
 from streams.projection.asking import FILTERS
 from towline import limits
 

@@ -8,10 +8,15 @@ from starlette.routing import Route
 
 from streams.gateway.answers import AnsweringRouter, Endpoint
 from streams.gateway.api import Api
+from streams.gateway.console.console import Console
+from streams.gateway.console.entrance import Entrance
+from streams.gateway.console.pages import stylesheet
+from streams.gateway.console.sessions import Sessions
 from streams.gateway.following import Follower
 from streams.gateway.health import Readiness, VerifyTopics, alive
 from streams.gateway.hooks import Hooks
 from streams.gateway.openapi import DOCUMENT_PATH, answer_document
+from streams.gateway.questions import Questions
 from streams.gateway.readers import Answer, Readers
 from streams.gateway.senders import senders_of
 from streams.log import EventLog
@@ -43,12 +48,14 @@ def gateway_app(
     """
     senders = senders_of(settings.hooks, Egress.of(settings.egress), monotonic)
     hooks = Hooks(senders, log, clock, failpoints, metrics)
-    readers, api = Readers.of(settings.gateway.readers), Api(follower)
+    readers, questions = Readers.of(settings.gateway.readers), Questions(follower)
+    api, console = Api(questions), Console(questions)
+    entrance = Entrance(readers, Sessions(monotonic))
     if follower is not None:
         metrics.watch_projection(lambda: follower.lag_count, lambda: follower.caught_up_at)
 
     def route(path: str, answer: Answer, method: str = "GET") -> Route:
-        return Route(path, Endpoint(readers.guarded(path, answer)), methods=[method])
+        return Route(path, Endpoint(readers.guarded(path, answer, entrance.visit)), methods=[method])
 
     return AnsweringRouter(
         [
@@ -65,6 +72,15 @@ def gateway_app(
             route("/api/v1/policies", api.policies),
             route("/api/v1/explain/{reference:path}", api.explain),
             route("/api/v1/lineage/{of:path}", api.lineage),
+            route("/", console.lately),
+            route("/explain/{reference:path}", console.explain),
+            route("/lineage/{of:path}", console.lineage),
+            route("/policies", console.policies),
+            route("/find", console.find),
+            route("/login", entrance.login, "POST"),
+            route("/login", entrance.begin),
+            route("/logout", entrance.logout, "POST"),
+            route("/console.css", stylesheet),
         ],
         # A redirect would be built from the sender's Host header, and no sender of webhooks should follow one.
         redirect_slashes=False,

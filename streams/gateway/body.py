@@ -9,7 +9,7 @@ from streams.gateway.answers import RefusedError
 from towline import limits
 
 
-def check_declared(request: Request) -> None:
+def check_declared(request: Request, max_bytes: int = limits.hook_body_bytes) -> None:
     """Refuse by the headers alone what would not be read to its end.
 
     Raises:
@@ -26,15 +26,15 @@ def check_declared(request: Request) -> None:
         raise RefusedError(HTTPStatus.BAD_REQUEST, "Content-Length is not a number")
     digits = declared.lstrip(b"0") or b"0"
     # Compared by length first: a number with thousands of digits is not worth converting.
-    if len(digits) > 12 or int(digits) > limits.hook_body_bytes:
-        raise _too_large()
+    if len(digits) > 12 or int(digits) > max_bytes:
+        raise _too_large(max_bytes)
 
 
-async def read_body(request: Request) -> bytes:
+async def read_body(request: Request, max_bytes: int = limits.hook_body_bytes) -> bytes:
     """Return the body.
 
     Raises:
-        RefusedError: 413 when it has more than ``limits.hook_body_bytes``, whatever it declared; 408 when it is not
+        RefusedError: 413 when it has more than ``max_bytes``, whatever it declared; 408 when it is not
             complete within ``limits.hook_body_timeout_seconds``; 400 when the sender left.
     """
     chunks: list[bytes] = []
@@ -49,8 +49,8 @@ async def read_body(request: Request) -> bytes:
                 chunk = message.get("body", b"")
                 more = message.get("more_body", False)
                 size += len(chunk)
-                if size > limits.hook_body_bytes:
-                    raise _too_large()
+                if size > max_bytes:
+                    raise _too_large(max_bytes)
                 chunks.append(chunk)
     except TimeoutError:
         reason = f"the body was not complete within {limits.hook_body_timeout_seconds:g} seconds"
@@ -58,10 +58,10 @@ async def read_body(request: Request) -> bytes:
     return b"".join(chunks)
 
 
-def _too_large() -> RefusedError:
+def _too_large(max_bytes: int) -> RefusedError:
     # Closing spares both sides the rest of the body.
     return RefusedError(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"at most {limits.hook_body_bytes} bytes are taken",
+        f"at most {max_bytes} bytes are taken",
         {"Connection": "close"},
     )

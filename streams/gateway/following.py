@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from http import HTTPStatus
-from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import Concatenate, Generic, NamedTuple, ParamSpec, TypeVar
 
 import structlog
 
@@ -21,10 +21,10 @@ P = ParamSpec("P")
 _log = structlog.get_logger(__name__)
 
 
-class AsOf(NamedTuple):
+class AsOf(NamedTuple, Generic[T]):
     """An answer, and how far the log was read for it: the next offset of each partition, by topic."""
 
-    answer: object
+    answer: T
     as_of: dict[str, list[int]]
 
 
@@ -66,7 +66,7 @@ class Follower:
             took = loop.time() - began
             await asyncio.sleep(max(limits.projection_pause_seconds, took * limits.projection_pause_factor))
 
-    async def ask(self, question: Callable[Concatenate[Records, P], object], *args: P.args, **kwargs: P.kwargs) -> AsOf:
+    async def ask(self, question: Callable[Concatenate[Records, P], T], *args: P.args, **kwargs: P.kwargs) -> AsOf[T]:
         """Return the answer to a question.
 
         Raises:
@@ -75,7 +75,7 @@ class Follower:
         if not self.caught_up_at:
             raise self._unread()
 
-        def both(records: Records) -> AsOf:
+        def both(records: Records) -> AsOf[T]:
             return AsOf(question(records, *args, **kwargs), records.positions())
 
         try:

@@ -15,8 +15,23 @@ from towline.senders.scheme import Head, SecretSet
 from towline.senders.secrets import credentials
 
 Answer = Callable[[Request], Awaitable[Response]]
-Role = Literal["sender", "reader", "anybody"]
-"""``sender``: whoever the hook's settings name, see :mod:`streams.gateway.senders`. ``reader``: one of the settings."""
+Role = Literal["sender", "reader", "visitor", "anybody"]
+"""``sender``: whoever the hook's settings name, see :mod:`streams.gateway.senders`. ``reader``: one of the settings.
+
+``visitor``: a reader who logged in at the console, see :mod:`streams.gateway.console.entrance`.
+"""
+
+#: Those of the console, which is for people and no part of the OpenAPI document.
+CONSOLE_ROLES: Final[Mapping[str, Role]] = {
+    "/": "visitor",
+    "/explain/{reference:path}": "visitor",
+    "/lineage/{of:path}": "visitor",
+    "/policies": "visitor",
+    "/find": "visitor",
+    "/login": "anybody",
+    "/logout": "anybody",
+    "/console.css": "anybody",
+}
 
 ROLES: Final[Mapping[str, Role]] = {
     "/hooks/{source}": "sender",
@@ -30,6 +45,7 @@ ROLES: Final[Mapping[str, Role]] = {
     "/api/v1/policies": "reader",
     "/api/v1/explain/{reference:path}": "reader",
     "/api/v1/lineage/{of:path}": "reader",
+    **CONSOLE_ROLES,
 }
 
 
@@ -48,6 +64,17 @@ class Readers:
         """
         return cls({name: secrets_of(f"gateway.readers.{name}", given) for name, given in readers.items()})
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Who they are."""
+        return tuple(self._secrets)
+
+    def recognise(self, given: bytes) -> str | None:
+        """Return whose secret was given; None: nobody's."""
+        # All are compared, so that the time does not tell which one came near.
+        found = [name for name, each in self._secrets.items() if each.has(given)]
+        return found[0] if found else None
+
     def require(self, request: Request) -> None:
         """Let a reader pass.
 
@@ -58,19 +85,19 @@ class Readers:
             raise RefusedError(
                 HTTPStatus.FORBIDDEN, "nobody may read: name readers in the settings, under gateway.readers"
             )
-        given = credentials(Head(request.headers.raw, None, 0.0), b"bearer") or b""
-        # All are compared, so that the time does not tell which one came near.
-        if not sum(each.has(given) for each in self._secrets.values()):
+        if self.recognise(credentials(Head(request.headers.raw, None, 0.0), b"bearer") or b"") is None:
             raise RefusedError(HTTPStatus.UNAUTHORIZED, "unauthorized", {"WWW-Authenticate": "Bearer"})
 
-    def guarded(self, path: str, answer: Answer) -> Answer:
-        """Return an endpoint of a route for those whom its role lets pass.
+    def guarded(self, path: str, answer: Answer, visit: Callable[[Answer], Answer]) -> Answer:
+        """Return an endpoint of a route for those whom its role lets pass; ``visit`` is what lets visitors pass.
 
         Raises:
             LookupError: the route has no role.
         """
         if path not in ROLES:
             raise LookupError(f"{path} has no role: say in ROLES who may ask it")
+        if ROLES[path] == "visitor":
+            return visit(answer)
         if ROLES[path] != "reader":
             return answer
 

@@ -119,7 +119,7 @@ def row_of(record: LogRecord, partitions: int) -> Row | None:
         data.decision_id if isinstance(data, TargetCommand | Report) else None,
         next((found for name in _CAUSES if (found := _text(data, name))), None),
         zlib.compress(body, 1),
-        _digests(data),
+        digests_in(data),
         record.topic == EVENTS and home_partition(envelope, partitions) is None,
     )
 
@@ -156,12 +156,20 @@ def _target(data: Frozen) -> Reference | None:
     return target if isinstance(target, Reference) else None
 
 
+def references_in(data: Frozen) -> tuple[str, ...]:
+    """Return the tags that a record is about, the source first."""
+    (repository, tag), target = _source(data), _target(data)
+    source = None if repository is None or tag is None else f"{repository}:{tag}"
+    return tuple(dict.fromkeys(str(one) for one in (source, target) if one is not None))
+
+
 def _text(data: Frozen, name: str) -> str | None:
     value = vars(data).get(name)
     return value if isinstance(value, str) else None
 
 
-def _digests(data: Frozen) -> tuple[str, ...]:
+def digests_in(data: Frozen) -> tuple[str, ...]:
+    """Return the digests of images that a record names."""
     if isinstance(data, _SETS):
         return ()
     named = {_text(data, name) for name in ("digest", "previous_digest", "reduced_digest")}

@@ -70,16 +70,33 @@ async def calling(application: Starlette) -> AsyncIterator[httpx.AsyncClient]:
 
 @asynccontextmanager
 async def reading(
-    log: EventLog, token: str, *, metrics: Metrics | None = None
+    log: EventLog,
+    token: str,
+    *,
+    metrics: Metrics | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[tuple[httpx.AsyncClient, Follower]]:
     """A client that shows ``token``, the one of the reader ``auditor``, to a gateway that has read all of the log."""
     async with Projection(log) as projection:
         follower = Follower(projection, lambda: NOW)
         await follower.look()
-        application = app(log, readers={"auditor": "env:AUDITOR"}, follower=follower, metrics=metrics)
+        application = app(
+            log, readers={"auditor": "env:AUDITOR"}, follower=follower, metrics=metrics, monotonic=monotonic
+        )
         async with calling(application) as client:
             client.headers["Authorization"] = f"Bearer {token}"
             yield client, follower
+
+
+@asynccontextmanager
+async def visiting(
+    log: EventLog, token: str, *, monotonic: Callable[[], float] = time.monotonic
+) -> AsyncIterator[tuple[httpx.AsyncClient, httpx.Response]]:
+    """A browser, as far as it is one, that sent ``token`` with the form of the console; and what it was answered."""
+    async with reading(log, token, monotonic=monotonic) as (client, _):
+        client.headers.pop("Authorization")
+        client.headers["Origin"] = str(client.base_url).rstrip("/")
+        yield client, await client.post("/login", data={"token": token, "next": "/"})
 
 
 async def events_in(log: EventLog) -> list[Envelope[Frozen]]:

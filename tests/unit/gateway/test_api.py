@@ -91,7 +91,7 @@ def test_a_route_without_a_role_cannot_be_served() -> None:
         raise AssertionError
 
     with pytest.raises(LookupError, match="/api/v2/new has no role"):
-        Readers({}).guarded("/api/v2/new", answer)
+        Readers({}).guarded("/api/v2/new", answer, lambda given: given)
 
 
 WRONG: list[dict[str, str]] = [
