@@ -27,8 +27,8 @@ pytestmark = [pytest.mark.kafka, pytest.mark.chaos, pytest.mark.asyncio(loop_sco
 
 STEPS = sorted(site for site in SITES if site.startswith("sealer."))
 EVERY = 5
-#: About fifteen seconds: joining the group and recovering take less.
-LOOKS_BEFORE_NEXT = 150
+#: About five seconds: it does no harm when joining the group and recovering take longer.
+LOOKS_BEFORE_NEXT = 50
 
 
 @dataclass
@@ -48,26 +48,30 @@ class Stage:
         records = [record async for record in self.one.log.read(DECISIONS, partition, 0, end)]
         return [record_leaf(item.key, item.value, item.headers, item.timestamp_ms) for item in records]
 
-    async def checkpoints(self, partition: int) -> list[Checkpoint]:
+    async def checkpoints(self) -> list[list[Checkpoint]]:
+        """Return those of each partition, in order."""
         found = [item.envelope.data for item in await self.one.records(CHECKPOINTS)]
-        return [data for data in found if isinstance(data, Checkpoint) and data.partition == partition]
+        return [
+            [data for data in found if isinstance(data, Checkpoint) and data.partition == partition]
+            for partition in range(PARTITIONS)
+        ]
 
     async def is_sealed(self) -> bool:
         """Tell whether every decision has a checkpoint."""
-        for partition in range(PARTITIONS):
-            sizes = [data.size for data in await self.checkpoints(partition)]
-            if max(sizes, default=0) < await self.one.log.high_watermark(DECISIONS, partition):
-                return False
-        return True
+        sizes = [max((data.size for data in found), default=0) for found in await self.checkpoints()]
+        return sizes == [await self.one.log.high_watermark(DECISIONS, partition) for partition in range(PARTITIONS)]
 
     async def assert_one_chain(self) -> None:
-        """Each number stands once, follows the one before it, and commits to the decisions."""
-        for partition in range(PARTITIONS):
-            found, leaves = await self.checkpoints(partition), await self.leaves(partition)
+        """Each number stands once, follows the one before it, and commits to the decisions.
+
+        Topics only grow: what holds in the end held after each kill.
+        """
+        for partition, found in enumerate(await self.checkpoints()):
+            leaves = await self.leaves(partition)
             sealed = [leaf for data in found for leaf in data.leaves]
             assert [data.number for data in found] == list(range(len(found)))
             assert [data.root for data in found] == [root_of(leaves[: data.size]).hex() for data in found]
-            assert sealed == [leaf.hex() for leaf in leaves[: len(sealed)]]
+            assert sealed == [leaf.hex() for leaf in leaves]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -98,7 +102,6 @@ async def test_a_kill_at_any_step_leaves_one_chain_over_every_decision(stage: St
                 # What Faust lost during its recovery was taken from the log, and never came by here: the next one does.
                 await stage.decide(1)
         assert ended.result() == SIGKILLED, f"{step}: {doomed.said()}"
-        await stage.assert_one_chain()
     worker = await stage.one.start("seal")
     await eventually(stage.is_sealed, seconds=60, what=f"a checkpoint over each: {worker.said()}")
     assert await worker.terminate() == 0
