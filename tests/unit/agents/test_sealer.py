@@ -131,6 +131,13 @@ async def test_so_many_decisions_have_a_checkpoint_and_the_rest_one_in_time() ->
     await sealing.chain(2)
 
 
+async def test_the_last_of_so_many_decisions_is_not_waited_on() -> None:
+    sealing = Sealing()
+    await sealing.decide(EVERY)
+    assert await sealing.seal(MemoryTable(), rest=False) == []
+    assert await sizes(sealing) == [EVERY]
+
+
 async def test_nothing_new_makes_no_checkpoint() -> None:
     sealing, table = Sealing(), MemoryTable()
     await sealing.decide(5)
