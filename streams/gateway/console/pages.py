@@ -12,6 +12,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from streams.gateway.console.wording import options_of, rule_text
 from streams.printable import printable
 
 _PACKAGE: Final = "streams.gateway.console"
@@ -65,7 +66,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters["path"] = path_of
+    environment.filters |= {"path": path_of, "rule": rule_text, "options": options_of}
     return environment
 
 

@@ -52,7 +52,17 @@ async def history() -> World:
             policy("to-qa", "first/dev/app", "first/qa/app", rule("starts-with", "v"), overwrite="backup"),
             policy("to-prod", "first/qa/app", "first/prod/app", rule_on("approved", ">=", "1")),
             policy("scanned", "first/dev/*", "first/safe/{1}", rule_on("vulnerability_critical", "<=", "0")),
-            policy("tried", "first/dev/app", "first/tried/app", mode="shadow"),
+            policy(
+                "tried",
+                "first/dev/app",
+                "first/tried/app",
+                rule_on("window", "inside", "Mon-Fri 09:00-17:00", timezone="Europe/Berlin"),
+                rule_on("label", "equals", "blue", name="team"),
+                mode="shadow",
+                platforms=("linux/amd64", "linux/arm64"),
+                referrers=False,
+                poll="30m",
+            ),
         )
     )
     for number in range(3):
@@ -146,7 +156,12 @@ async def test_policies_shows_what_the_api_tells(browser: httpx.AsyncClient) -> 
         for text in (each["name"], each["source"], each["target"], each["tag"], each["mode"]):
             assert text in page.text
         for one in each["rules"]:
-            assert f"{one['field']} {one['operator']} {', '.join(one['values'])}" in page.text
+            assert f"{one['operator']} {', '.join(one['values'])}" in page.text
+    assert "window inside Mon-Fri 09:00-17:00 (timezone: Europe/Berlin)" in page.text
+    assert "label team equals blue" in page.text
+    assert "shadow platforms: linux/amd64, linux/arm64; referrers: no; poll: 30m" in page.text
+    assert "overwrite: backup" in page.text
+    assert page.text.count("overwrite") == 1
 
 
 async def test_an_empty_log_is_told_on_every_page() -> None:
