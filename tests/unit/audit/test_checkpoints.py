@@ -120,6 +120,7 @@ def test_only_the_checkpoint_after_the_last_one_follows_it() -> None:
     first = Mark.of(tail_of(LEAVES[:4]).checkpoint(0, sealing_key()))
     assert tail_of(LEAVES).follows(first, None)
     assert not tail_of(LEAVES).follows(first, "0" * 64)
+    assert not tail_of(LEAVES).follows(replace(first, number=1), None), "there is nothing that it could follow"
     tail = tail_of(LEAVES).after(first)
     second = Mark.of(tail.checkpoint(0, sealing_key(), 2))
     assert tail.follows(second, first.id)

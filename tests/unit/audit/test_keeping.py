@@ -1,7 +1,10 @@
 """What is kept outside of Kafka: key files, and checkpoints as lines of a file."""
 
+import io
+import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -21,6 +24,36 @@ async def test_each_checkpoint_is_a_line_also_after_a_torn_one(tmp_path: Path) -
         opened.write(b"{3")
     await CheckpointFile(file).keep(b"{3}")
     assert file.read_bytes().split(b"\n") == [b"{1}", b"{2}", b"{3", b"{3}", b""]
+
+
+def inode(path: Path) -> int:
+    return path.stat().st_ino
+
+
+async def test_a_checkpoint_is_on_the_disk_and_so_is_the_name_of_a_new_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, synced = tmp_path / "checkpoints.jsonl", list[tuple[int, bytes]]()
+
+    def sync(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_ino, file.read_bytes()))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    await CheckpointFile(file).keep(b"{1}")
+    here, folder = inode(file), inode(tmp_path)
+    assert synced == [(here, b"{1}\n"), (folder, b"{1}\n")]
+    await CheckpointFile(file).keep(b"{2}")
+    assert synced[2:] == [(here, b"{1}\n{2}\n")]
+
+
+async def test_what_the_disk_takes_in_pieces_is_a_whole_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(io.FileIO):
+        def write(self, content: Any) -> int:
+            return super().write(bytes(content)[:3])
+
+    monkeypatch.setattr(os, "fdopen", lambda descriptor, *_, **__: Slow(descriptor, "r+b"))
+    await CheckpointFile(tmp_path / "checkpoints.jsonl").keep(b"{a longer one}")
+    assert (tmp_path / "checkpoints.jsonl").read_bytes() == b"{a longer one}\n"
 
 
 async def test_a_file_that_cannot_be_written_is_told_with_its_setting(tmp_path: Path) -> None:

@@ -173,6 +173,12 @@ async def test_a_proof_that_was_put_together_otherwise_does_not_hold(change: str
     assert verify_proof(orjson.dumps(proven), KEYS).problem is not None
 
 
+async def test_a_checkpoint_goes_on_from_itself_without_a_path() -> None:
+    proven = await between(3, 3)
+    assert (proven["path"], is_refused(proven)) == ([], False)
+    assert is_refused({**proven, "path": ["0" * 64]})
+
+
 async def test_a_proof_over_a_change_of_keys_needs_both() -> None:
     made = sealed_log({0: [3, 6]}, keys=("example", "other"))
     proven = orjson.dumps(await prove_between(made, await checkpoint(made, 0, 0), await checkpoint(made, 1, 0)))
