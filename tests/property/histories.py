@@ -9,6 +9,7 @@ from schemas.descriptors import OCI_INDEX, OCI_MANIFEST
 from schemas.envelope import Envelope
 from schemas.events import TagRemoved
 from schemas.references import Frozen
+from schemas.rollbacks import RollbackRequested
 from tests.property.naive import Naive
 from tests.support.builders import (
     arrived,
@@ -40,6 +41,7 @@ from tests.support.facts import (
     vulnerability,
 )
 from tests.support.hints import hinted, looked, missing
+from tests.support.rollbacks import back, barred, rollback_approved, rollback_requested
 
 REPOSITORIES = ("local/dev/app", "local/dev/tool", "local/qa/app")
 TAGS = ("1-stable", "2")
@@ -100,6 +102,14 @@ expiries = st.sampled_from([None, 7200, 20_000])
 sets = st.integers(0, len(SETS) - 1)
 listings = st.lists(st.sampled_from(TAGS), unique=True)
 
+#: Of rollbacks: what has something bad, what it has and gets, who comes, and up to which revision a bar holds.
+targets = st.sampled_from(["local/qa/app:1-stable", "local/qa/app:1-stable", "local/qa/app:2"])
+changes = st.sampled_from([("one", "two"), ("one", None), ("two", "one"), ("index", "one")])
+everybody = st.sampled_from(["ann", "bob", "carol", "dave"])
+revisions = st.sampled_from([None, None, 1, 2])
+barred_places = st.sampled_from(["local/qa/app", "local/qa/tool", "remote/app", "local/prod/app", "remote/qa"])
+wanted = st.sampled_from(["local/prod/manual:1", "local/qa/app:1-stable", "remote/app:2"])
+
 steps = st.one_of(
     *(st.tuples(st.just("push"), references, images, people) for _ in range(3)),
     st.tuples(st.just("arrive"), references, images, st.integers(1, 4)),
@@ -128,7 +138,10 @@ steps = st.one_of(
     st.tuples(st.just("approve"), repositories, images, policies, people, expiries),
     st.tuples(st.just("unapprove"), repositories, images, policies, people),
     st.tuples(st.just("sign"), repositories, images, st.sampled_from(["release", "other"])),
-    st.tuples(st.just("request"), references, images),
+    st.tuples(st.just("request"), references, images, wanted),
+    *(st.tuples(st.just("undo"), targets, changes, everybody, st.integers(1, 3), revisions) for _ in range(2)),
+    *(st.tuples(st.just("agree"), st.integers(0, 3), everybody) for _ in range(3)),
+    st.tuples(st.just("bar"), barred_places, images, revisions),
 )  # fmt: skip
 timed = st.tuples(steps, st.sampled_from([0, 60, 1800, 3600, 7200]))
 beginnings = st.tuples(st.tuples(st.just("publish"), sets, st.just(1)), st.just(0))
@@ -160,6 +173,47 @@ vanishings = st.builds(
     st.lists(_vanishing, max_size=10),
 )
 
+#: In these, images come to a target, are rolled back by two people, and are wanted there again.
+_bad = st.builds("local/qa/app:{}".format, st.sampled_from(["1-stable", "1-stable", "2"]))
+_pairs = st.sampled_from([("one", "two"), ("one", "two"), ("one", None), ("two", "one")])
+_two = st.sampled_from(["one", "two"])
+
+
+def _rolled_back(step: tuple[Any, ...], others: list[str]) -> list[tuple[Any, ...]]:
+    """A target has what its rollback expects, and some people agree."""
+    return [("arrive", step[1], step[2][0], 1), step, *(("agree", 0, other) for other in others)]
+
+
+def _wanted_again(image: str, tag: str, bars: list[int | None], first: bool, last: bool) -> list[tuple[Any, ...]]:
+    """A person wants an image between two bars, or after them; then a policy does."""
+    barring = [("bar", "local/qa/app", image, until) for until in bars]
+    asking = ("request", "local/dev/app:2", image, "local/qa/app:1-stable")
+    push = ("push", f"local/dev/app:{tag}", image, "ann")
+    return [*barring[:1], *[asking] * first, *barring[1:], *[asking] * last, push]
+
+
+_undo = st.tuples(st.just("undo"), _bad, _pairs, everybody, st.integers(1, 3), revisions)
+_bars = st.lists(revisions, min_size=1, max_size=2)
+_agreeing = st.builds(_rolled_back, _undo, st.permutations(["ann", "bob", "carol", "dave"]))
+_again = st.builds(_wanted_again, _two, st.sampled_from(["2", "3", "1-stable"]), _bars, st.booleans(), st.booleans())
+_undoing = st.one_of(
+    *(_agreeing for _ in range(3)),
+    *(_again for _ in range(3)),
+    st.builds(lambda name, image: [("arrive", name, image, 1)], _bad, _two),
+    st.builds(lambda number, by: [("agree", number, by)], st.integers(0, 3), everybody),
+    st.builds(lambda tag, image: [("push", f"local/dev/app:{tag}", image, "ann")], st.sampled_from(TAGS), _two),
+    st.builds(lambda number: [("publish", number, 1)], st.sampled_from([1, 2, 3, 6])),
+    st.builds(lambda image: [("scan", "local/dev/app", image, None, [])], images),
+    st.just([("tick", 0)]),
+)  # fmt: skip
+undoings = st.builds(
+    lambda first, rest: [(step, 0) for step in [("publish", first, 1), *chain.from_iterable(rest)]],
+    st.sampled_from([1, 6, 6]),
+    st.lists(_undoing, max_size=6),
+)
+
+histories = plays | vanishings | undoings
+
 _MEDIA = {"one": OCI_MANIFEST, "index": OCI_INDEX}
 _INDEX = (platform_image("linux/amd64", "amd64"), platform_image("linux/arm64", "arm64"))
 
@@ -172,6 +226,9 @@ def history_of(play: list[tuple[tuple[Any, ...], int]]) -> list[Envelope[Frozen]
         if step[0] == "compare":
             events.append(_compared(step[1], Naive(events) if step[2] else Naive(), str(number), now))
             continue
+        if step[0] == "agree":
+            events += _agreed(events, *step[1:], at(now))
+            continue
         events.append(_event(step, str(number), now, revision))
         if step[0] == "publish":
             revision = max(revision, revision + step[2])
@@ -180,6 +237,17 @@ def history_of(play: list[tuple[tuple[Any, ...], int]]) -> list[Envelope[Frozen]
 
 def _compared(repository: str, known: Naive, key: str, now: int) -> Envelope[Frozen]:
     return poll_completed(repository, contents=known.contents(repository), key=key, time=at(now))
+
+
+def _agreed(events: list[Envelope[Frozen]], number: int, by: str, time: str) -> list[Envelope[Frozen]]:
+    """Return the approval of one of the last proposals, unless there is none, or that person gave it."""
+    proposed = [event for event in events if isinstance(event.data, RollbackRequested)]
+    if not proposed:
+        return []
+    event = rollback_approved(proposed[-1 - number % len(proposed)], by=by)
+    if event.id in {one.id for one in events}:
+        return []
+    return [Envelope(event.id, event.source, event.subject, time, event.data)]
 
 
 def _removed(reference: str, image: str, key: str, time: str) -> Envelope[Frozen]:
@@ -200,19 +268,26 @@ def _event(step: tuple[Any, ...], key: str, now: int, revision: int) -> Envelope
             event = hinted(first, actor=rest[0], key=key)
         case "observe" | "look" | "miss" | "list":
             return _seen(kind, first, rest, key, at(now - rest[-1]))
-        case "poll":
-            event = poll_completed(first, key=key, time=time)
         case "remove":
             event = _removed(first, rest[0], key, time)
-        case "delete":
-            event = deleted(first, key=key, time=time)
+        case "delete" | "poll":
+            event = (deleted if kind == "delete" else poll_completed)(first, key=key, time=time)
         case "publish":
             event = published(*SETS[first], revision=max(revision + rest[0], 1))
         case "tick":
             event = ticked(now + first)
+        case "undo" | "bar":
+            event = _undone(kind, first, rest, key)
         case _:
             event = _fact(kind, first, rest, key, time)
     return Envelope(event.id, event.source, event.subject, time if kind != "tick" else event.time, event.data)
+
+
+def _undone(kind: str, place: str, rest: list[Any], key: str) -> Envelope[Frozen]:
+    if kind == "bar":
+        return barred(place, rest[0], revision=rest[1], key=key)
+    (bad, good), by, approvals, until = rest
+    return rollback_requested(back(place, bad, good), by=by, key=key, approvals=approvals, revision=until)
 
 
 def _seen(kind: str, place: str, rest: list[Any], key: str, time: str) -> Envelope[Frozen]:
@@ -252,4 +327,4 @@ def _fact(kind: str, repository: str, rest: list[Any], key: str, time: str) -> E
         case "sign":
             return signed(repository, rest[0], rest[1], key=key, time=time)
         case _:
-            return requested(repository, rest[0], "local/prod/manual:1", key=key, time=time)
+            return requested(repository, *rest, key=key, time=time)

@@ -28,7 +28,9 @@ from schemas.facts import (
 from schemas.instants import parse_instant
 from schemas.policies import Policy
 from schemas.references import Frozen
+from schemas.rollbacks import DigestBarred, RollbackApproved, RollbackRequested
 from tests.property.past import Past, Tag, arrival_in, is_old, target_of
+from tests.property.rolled_back import RolledBack
 
 #: The source tag, the policy, the verdict and the target, as far as there are any.
 Verdict = tuple[str, str | None, str, str | None]
@@ -66,9 +68,8 @@ class Naive(Past):
         revision_before, policies_before, clock_before = self.revision(), self.policies(), self.clock()
         self.history.append(event)
         judged: list[tuple[str, Policy]] = []
-        if isinstance(data, PromotionRequested):
-            acts = "promote" if data.target.repository.registry == data.repository.registry else "mirror"
-            return self.note({(f"{data.repository}:{data.tag}", "(manual)", acts, str(data.target))}), set()
+        if isinstance(data, PromotionRequested | RollbackRequested | RollbackApproved):
+            return self.note(self.asked(data)), set()
         if arrival is not None:
             name, digest = arrival
             if is_old(event, digest, known):
@@ -90,6 +91,15 @@ class Naive(Past):
         if isinstance(data, ClockTicked) and data.now > clock_before:
             return self.tick(event)
         return self.note(self.settle(event, judged)), set()
+
+    def asked(self, data: PromotionRequested | RollbackRequested | RollbackApproved) -> set[Verdict]:
+        """Return what people decide."""
+        target = str(data.target)
+        if isinstance(data, PromotionRequested):
+            acts = "promote" if data.target.repository.registry == data.repository.registry else "mirror"
+            return {(f"{data.repository}:{data.tag}", "(manual)", acts, target)}
+        verdict = RolledBack.of(self.history).verdict
+        return set() if verdict is None else {(target, "(rollback)", verdict, target)}
 
     def tick(self, event: Envelope[Frozen]) -> tuple[set[Verdict], set[Verdict]]:
         """What time makes act must be decided now; what time makes fail may be told later."""
@@ -198,12 +208,18 @@ class Naive(Past):
         target = target_of(policy, name)
         images = self.images(name, policy)
         results = [self.result(event, name, policy, rule) for rule in policy.rules]
-        if (policy.platforms and images == []) or "fails" in results:
+        if (policy.platforms and images == []) or self.is_barred(name, str(target)) or "fails" in results:
             return name, policy.name, "deny", target
         if "waits" in results:
             return name, policy.name, "hold", target
         acts = "promote" if str(target).startswith(f"{policy.source.registry}/") else "mirror"
         return name, policy.name, acts, target
+
+    def is_barred(self, name: str, target: str) -> bool:
+        if not any(isinstance(event.data, DigestBarred | RollbackApproved) for event in self.history):
+            return False
+        source, place = name.rpartition(":")[0], target.rpartition(":")[0]
+        return RolledBack.of(self.history).bars_policies(source, place, str(self.tag(name).digest), self.revision())
 
     def result(self, event: Envelope[Frozen], name: str, policy: Policy, rule: Any) -> str:
         now, digest = event.time, self.tag(name).digest

@@ -71,8 +71,9 @@ class Past:
             if isinstance(data, PolicyPublished):
                 revision = max(revision, data.revision)
             is_gone = isinstance(data, ImageDeleted) and f"{data.repository}:{data.tag}" == name
-            # Of a look, and of no sender, it is known that it saw what was before.
-            if is_gone and (data.command_id is None or event.time >= found.updated_at):
+            # Of a look, and of no sender, it is known that it saw what was before; and one at what never was counts for
+            # nothing, as whoever hints must not fill the state.
+            if is_gone and (data.command_id is None or (found.is_known and event.time >= found.updated_at)):
                 found = Tag(None, found.revision, event.time, is_known=True)
             if self.tells_gone(event, name, found):
                 found = Tag(None, found.revision, event.time, is_known=True)

@@ -13,7 +13,7 @@ from schemas.commands import CopyImage
 from schemas.envelope import Envelope
 from schemas.references import Frozen
 from streams.projection.projection import Projection
-from tests.property.histories import history_of, plays, vanishings
+from tests.property.histories import histories, history_of
 from tests.property.test_fold import Play
 from tests.support.builders import completed, failed, outcome, reduced, skipped
 from tests.support.projections import BreakingOff, at_once, everything
@@ -52,7 +52,7 @@ def _parts(history: list[Envelope[Frozen]], cuts: list[int]) -> list[list[Envelo
 
 
 @given(
-    plays | vanishings,
+    histories,
     st.lists(st.integers(0, 3), max_size=9),
     st.lists(st.integers(0, 12), max_size=3),
     st.integers(0, 9),

@@ -14,7 +14,7 @@ from schemas.decisions import Decision
 from schemas.envelope import Envelope
 from schemas.references import Frozen
 from schemas.webhooks import DeliverWebhook, Notified, Subscription
-from tests.property.histories import REPOSITORIES, history_of, plays, vanishings
+from tests.property.histories import REPOSITORIES, histories, history_of
 from tests.support.builders import command, failed, outcome
 from tests.support.facts import poll_failed
 from tests.support.hints import noticed
@@ -55,7 +55,7 @@ def more_events(number: int) -> list[Envelope[Frozen]]:
 def told_histories(draw: st.DrawFn) -> list[Envelope[Frozen]]:
     """Return a history under subscriptions, which change amid it."""
     found: list[Envelope[Frozen]] = [subscriptions_published(*draw(sets))]
-    for number, event in enumerate(history_of(draw(plays | vanishings))):
+    for number, event in enumerate(history_of(draw(histories))):
         found.append(event)
         if draw(st.integers(0, 3)) == 0:
             found.append(draw(st.sampled_from(more_events(number))))

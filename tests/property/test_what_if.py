@@ -13,7 +13,7 @@ from schemas.policies import Policy, PolicySet
 from schemas.references import Frozen
 from streams.replay.what_if import WhatIf, what_if
 from streams.trial import Given, judge
-from tests.property.histories import SETS, history_of, plays, sets, vanishings
+from tests.property.histories import SETS, histories, history_of, sets
 from tests.property.past import arrival_in
 from tests.support.builders import at, published
 from tests.support.recorded import in_turn, recorded_log
@@ -45,7 +45,7 @@ def window(play: Play, first: int | None, last: int | None) -> dict[str, str | N
     return {"from_time": start, "to_time": end}
 
 
-@given(plays | vanishings, endings, sets, cuts, cuts)
+@given(histories, endings, sets, cuts, cuts)
 @settings(max_examples=100, deadline=None)
 def test_only_what_changed_policies_can_reach_need_be_evaluated(
     play: Play, how: list[str], number: int, first: int | None, last: int | None
@@ -54,7 +54,7 @@ def test_only_what_changed_policies_can_reach_need_be_evaluated(
     assert told(quick) == told(scratch)
 
 
-@given(plays | vanishings, endings, cuts, cuts)
+@given(histories, endings, cuts, cuts)
 @settings(max_examples=100, deadline=None)
 def test_the_set_that_was_in_force_all_the_time_changes_nothing(
     play: Play, how: list[str], first: int | None, last: int | None
@@ -92,7 +92,7 @@ def listed_acts(result: WhatIf) -> tuple[set[tuple[str, str, str]], set[tuple[st
     return lost, gained
 
 
-@given(plays | vanishings, sets, sets)
+@given(histories, sets, sets)
 @settings(max_examples=100, deadline=None)
 def test_a_new_policy_over_an_old_log_lists_exactly_what_two_evaluations_from_nothing_differ_in(
     play: Play, before: int, after: int

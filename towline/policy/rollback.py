@@ -4,6 +4,7 @@ What is checked is what this partition's log knows: that whoever approves is not
 still has what the plan was made for.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from schemas.canonical import content_id
@@ -50,7 +51,7 @@ def approve_rollback(draft: Draft, event: Envelope[Frozen]) -> Agenda:
         standing = Standing(request, "deny", reason)
         is_settled = False
     else:
-        standing = _approved(draft, request, tuple(name for name in approvals if name != request.actor))
+        standing = _approved(draft, request, sorted(name for name in approvals if name != request.actor))
         is_settled = standing.verdict != "hold"
     replace(known, approvals=approvals, is_settled=is_settled).write(draft)
     agenda = Agenda(rollback=standing)
@@ -105,7 +106,7 @@ def announce_bar(event: Envelope[Frozen], agenda: Agenda) -> tuple[Envelope[Dige
     return (Envelope(content_id(type_of(barred), event.id), DECISION_SOURCE, subject, event.time, barred),)
 
 
-def _approved(draft: Draft, request: RollbackRequested, approvers: tuple[str, ...]) -> Standing:
+def _approved(draft: Draft, request: RollbackRequested, approvers: Sequence[str]) -> Standing:
     outdated = _outdated(draft, request, is_approved=len(approvers) >= request.approvals)
     if outdated is not None:
         return outdated
@@ -129,7 +130,7 @@ def _outdated(draft: Draft, request: RollbackRequested, *, is_approved: bool = F
     return Standing(request, "deny", reason)
 
 
-def _waits(request: RollbackRequested, approvers: tuple[str, ...]) -> str:
+def _waits(request: RollbackRequested, approvers: Sequence[str]) -> str:
     so_far = f", {' and '.join(approvers)} did" if approvers else ""
     return f"{_told(request)}; {request.approvals} besides {request.actor} must approve{so_far}"
 

@@ -83,6 +83,15 @@ def test_two_approvals_are_of_two_people(partition: Partition) -> None:
     assert partition.verdicts(rollback_approved(request, by="carol")) == ["promote"]
 
 
+def test_who_approved_is_told_in_one_order_whatever_the_state_kept(partition: Partition) -> None:
+    request = rollback_requested(STEP, approvals=3)
+    partition.take(request)
+    for name in ("dave", "carol"):
+        partition.take(rollback_approved(request, by=name))
+    (made,) = partition.take(rollback_approved(request, by="bob"))
+    assert "bob and carol and dave approved" in made.reason
+
+
 def test_the_proposer_does_not_count_among_two_approvals(partition: Partition) -> None:
     request = rollback_requested(STEP, approvals=2)
     approvals = [rollback_approved(request, by=name) for name in ("alice", "bob")]
