@@ -80,3 +80,11 @@ def test_a_proof_is_only_of_what_is_there() -> None:
             consistency_proof(LEAVES, size)
     assert root_from(LEAVES[0], 8, 8, []) is None
     assert not begins_with((0, EMPTY_ROOT), (8, root_of(LEAVES)), [])
+
+
+def test_no_tree_begins_with_a_larger_one_or_with_another_of_its_size() -> None:
+    root = root_of(LEAVES)
+    assert begins_with((8, root), (8, root), [])
+    assert not begins_with((8, root), (4, root), [])
+    assert not begins_with((8, root), (8, leaf_hash(b"another")), [])
+    assert not begins_with((8, root), (8, root), [root])
