@@ -30,10 +30,13 @@ Reason = Literal[
     "unusable: a dead letter",
     "in quarantine: a dead letter",
     "not reached yet: is a worker running?",
+    "no record: removed, or Kafka's own",
 ]
 """Why an offset has the decisions that it has, or none."""
 
 NOT_REACHED: Final[Reason] = "not reached yet: is a worker running?"
+
+NO_RECORD: Final[Reason] = "no record: removed, or Kafka's own"
 
 #: What an offset can lead to, by the topic where it is written, as people call it.
 KINDS: Final = {DECISIONS: "decision", COMMANDS: "command", DEADLETTERS: "dead letter", EVENTS: "event"}
@@ -63,11 +66,13 @@ class Completeness:
     counts: Counter[str] = field(default_factory=Counter)
     #: The first of them, in the order of the log: ``limits.missing_count`` of each partition at most.
     missing: list[Missing] = field(default_factory=list)
+    #: The partitions of which the log does not have the beginning any more: what they lead to cannot be known.
+    beheaded: list[int] = field(default_factory=list)
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing is missing. What is not reached yet is not missing."""
-        return not self.counts.total()
+        """Whether nothing is missing, the beginning of the log neither. What is not reached yet is not missing."""
+        return not self.counts.total() and not self.beheaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +184,19 @@ class _Partition:
 
     async def fold(self, end: int, written: _Written) -> "_Events":
         """Return the partition's events, with what of them is not written."""
-        events = _Events(self._partition, self._partitions)
+        events, records = _Events(self._partition, self._partitions), 0
         start = await self._log.low_watermark(EVENTS, self._partition)
         async for batch in self._log.read_batches(EVENTS, self._partition, start, end):
+            records += len(batch)
             for record in batch:
                 reason, appends, is_meant = self._take(record)
                 missing = [append for append in appends if not written.has(append, self._partitions)]
                 is_reached = len(missing) < len(appends)
                 events.add(_Event(record.offset, reason, missing, is_reached, is_meant))
+        if records < end:
+            # Of which repository they were, nobody can tell.
+            events.offsets[NO_RECORD] += end - records
+        events.begins_at = start
         return events
 
     def _take(self, record: LogRecord) -> tuple[Reason, list[Append], bool]:
@@ -218,6 +228,8 @@ class _Events:
         self.partition = partition
         self.partitions = partitions
         self.furthest = -1
+        #: The first offset that the log still has.
+        self.begins_at = 0
         self.open: list[_Event] = []
         self.offsets: Counter[Reason] = Counter()
 
@@ -258,6 +270,8 @@ def _add(result: Completeness, events: _Events) -> None:
                 told += 1
                 result.missing.append(_missing(append, events.partition, event.offset))
     result.offsets.update(events.offsets)
+    if events.begins_at:
+        result.beheaded.append(events.partition)
 
 
 def _missing(append: Append, partition: int, offset: int) -> Missing:

@@ -12,7 +12,8 @@ from streams.cli.source import quarantined, reading
 from streams.kafka_log import KafkaLog
 from streams.log import ReadableLog
 from streams.reemission import re_emit
-from towline.errors import MisuseError
+from streams.topics import EVENTS
+from towline.errors import LogError, MisuseError
 from towline.settings import load_settings
 
 app = typer.Typer(help="Write what workers should have written, where something is missing.", no_args_is_help=True)
@@ -68,6 +69,7 @@ def _plain(result: Completeness) -> dict[str, object]:
     ]
     return {
         "complete": result.is_complete,
+        "beheaded": result.beheaded,
         "offsets": dict(result.offsets),
         "counts": dict(result.counts),
         "missing": missing,
@@ -85,11 +87,21 @@ def print_completeness(result: Completeness) -> None:
     )
     if (more := result.counts.total() - min(len(result.missing), _SHOWN)) > 0:
         say(f"and {more} more")
-    if result.is_complete:
+    if result.beheaded:
+        say(f"completeness: MISSING {_beheaded(result)}")
+    elif result.is_complete:
         say("completeness: nothing is missing")
     else:
         counts = ", ".join(f"{kind}: {count}" for kind, count in sorted(result.counts.items()))
         say(f"completeness: MISSING {counts}; towline decisions re-emit writes them")
+
+
+def _beheaded(result: Completeness) -> str:
+    numbers = ", ".join(map(str, result.beheaded))
+    return (
+        f"the beginning of {EVENTS}, in its partitions {numbers}: what else is missing cannot be known without it. "
+        "towline topics verify tells if the broker may remove events"
+    )
 
 
 @app.command("re-emit")
@@ -114,6 +126,8 @@ async def _re_emit(of: str | None, wait_seconds: float, dry_run: bool, is_sure: 
         result = await _checked(log, of, wait_seconds)
         if not as_json:
             print_completeness(result)
+        if result.beheaded and not dry_run:
+            raise LogError(f"nothing was written: {_beheaded(result)}")
         is_wanted = bool(result.missing) and not dry_run and _is_wanted(len(result.missing), is_sure)
         written = await re_emit(log, result.missing) if is_wanted else 0
     if as_json:
@@ -122,7 +136,7 @@ async def _re_emit(of: str | None, wait_seconds: float, dry_run: bool, is_sure: 
         say(f"written: {written}")
     if (left := result.counts.total() - written) and written:
         note(f"{left} more are missing: run it again")
-    return FINDING if left else 0
+    return FINDING if left or result.beheaded else 0
 
 
 def _is_wanted(count: int, is_sure: bool) -> bool:

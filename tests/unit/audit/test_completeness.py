@@ -1,14 +1,17 @@
 """``audit completeness``: every offset has what it leads to or a reason, and what is missing is named and written."""
 
+import asyncio
 from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
+from typer.testing import CliRunner
 
 from agents.table import MemoryTable
 from schemas.catalogue import decode
 from schemas.references import Repository
 from streams.audit.completeness import NOT_REACHED, Completeness, Missing, Wanted, check_completeness
+from streams.cli import app, completeness
 from streams.log import Append, LogRecord
 from streams.memory_log import MemoryLog
 from streams.reemission import re_emit
@@ -17,6 +20,7 @@ from streams.topics import COMMANDS, DEADLETTERS, DECISIONS, EVENTS, TOPICS
 from tests.support.builders import policy, published, pushed, record_events, rule_on
 from tests.support.checkers import all_records
 from tests.support.facts import scanned
+from tests.support.world import in_place_of_kafka
 from tests.unit.agents.harness import PARTITIONS, Run
 from tests.unit.agents.histories import AFTER_PUBLICATION, HISTORY
 
@@ -105,6 +109,29 @@ async def test_what_is_missing_is_named_and_written_with_the_same_bytes_once(
     repaired = await check_completeness(lacking)
     assert repaired.is_complete
     assert await re_emit(lacking, repaired.missing) == 0
+
+
+async def test_offsets_without_a_record_are_told(log: MemoryLog) -> None:
+    ends = [await log.high_watermark(EVENTS, number) for number in range(await log.partitions(EVENTS))]
+    assert (await check_completeness(log)).beheaded == []
+    partition = next(number for number, end in enumerate(ends) if end)
+    log.remove_before(EVENTS, partition, 1)
+    result = await check_completeness(log)
+    assert result.offsets["no record: removed, or Kafka's own"] == 1
+    assert result.offsets.total() == sum(ends)
+    assert (result.beheaded, result.is_complete) == ([partition], False)
+
+
+def test_where_the_log_has_lost_its_beginning_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = MemoryLog(partitions=1)
+    asyncio.run(record_events(log, published(SCANNED), pushed("local/scanned/app:1", "one"), partitions=1))
+    asyncio.run(log.append(Append(DECISIONS, b"x", b"{}", 0)))
+    log.remove_before(EVENTS, 0, 1)
+    in_place_of_kafka(monkeypatch, completeness, log)
+    result = CliRunner().invoke(app, ["decisions", "re-emit", "--yes", "--wait-seconds", "0"])
+    assert result.exit_code == 3
+    assert "nothing was written: the beginning of towline.events, in its partitions 0" in result.output
+    assert asyncio.run(log.high_watermark(DECISIONS, 0)) == 1
 
 
 async def test_a_fact_that_did_not_travel_is_missing(log: MemoryLog) -> None:
