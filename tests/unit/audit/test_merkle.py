@@ -88,3 +88,15 @@ def test_no_tree_begins_with_a_larger_one_or_with_another_of_its_size() -> None:
     assert not begins_with((8, root), (4, root), [])
     assert not begins_with((8, root), (8, leaf_hash(b"another")), [])
     assert not begins_with((8, root), (8, root), [root])
+
+
+def test_a_path_is_that_of_two_sizes_and_two_roots() -> None:
+    roots = [root_of(LEAVES[:size]) for size in range(9)]
+    assert begins_with((3, roots[3]), (4, roots[4]), list(consistency_proof(LEAVES[:4], 3)))
+    assert begins_with((7, roots[7]), (8, roots[8]), list(consistency_proof(LEAVES, 7)))
+    # Whoever signs a wrong size is believed no more than who sends a wrong path.
+    assert not begins_with((3, roots[3]), (8, roots[4]), list(consistency_proof(LEAVES[:4], 3)))
+    assert not begins_with((3, roots[7]), (4, roots[8]), list(consistency_proof(LEAVES, 7)))
+    for other in (roots[6], roots[8]):
+        assert not begins_with((7, other), (8, roots[8]), list(consistency_proof(LEAVES, 7)))
+    assert not begins_with((7, roots[7]), (8, roots[6]), list(consistency_proof(LEAVES, 7)))
