@@ -113,6 +113,7 @@ async def test_a_proof_by_another_key_says_which() -> None:
     [
         lambda it: it.pop("record"),
         lambda it: it.update(index="5"),
+        lambda it: it.update(index=5.0),
         lambda it: it.update(path=["x"]),
         lambda it: it["checkpoint"]["data"].update(root="0" * 64),
         lambda it: it.update(checkpoint=[]),
