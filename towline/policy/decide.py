@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from schemas.decisions import MANUAL, ROLLBACK, Decision
+from schemas.decisions import MANUAL, ROLLBACK, Decision, Verdict
 from schemas.envelope import Envelope
 from schemas.events import PromotionRequested
 from schemas.policies import CopyOptions
@@ -13,6 +13,7 @@ from towline.policy.conflicts import settle
 from towline.policy.index import Match, policies_in_force
 from towline.policy.judge import judge, record
 from towline.policy.rollback import decide_rollback
+from towline.policy.state.rollbacks import bar_refusal
 from towline.policy.state.tags import TagState
 from towline.policy.state.values import Draft, RevisionState
 from towline.policy.subject import Subject
@@ -77,19 +78,23 @@ def _requested(draft: Draft, event: Envelope[Frozen], data: PromotionRequested) 
     asked = f"{data.actor} asked for it"
     # Whoever asks by hand begins a new chain.
     hops, options, pushed_by = 1, CopyOptions(), tag.pushed_by if tag.digest == data.digest else None
+    revision, refusal = RevisionState.read(draft).revision, None
     if (retried := data.retries) is not None:
+        # Whoever retries all of a cause did not say that what was rolled back is to come again.
+        refusal = bar_refusal(draft, data.repository, data.target, data.digest, revision)
         asked = f"{data.actor} retries the failed transfer {retried.command_id} of {_owner(retried.policy)}"
         hops, options, pushed_by = retried.hops, retried.options, retried.pushed_by
+    acts: Verdict = "promote" if data.target.repository.registry == data.repository.registry else "mirror"
     return Decision(
         event_id=event.id,
-        revision=RevisionState.read(draft).revision,
+        revision=revision,
         policy=MANUAL,
-        verdict="promote" if data.target.repository.registry == data.repository.registry else "mirror",
+        verdict=acts if refusal is None else "deny",
         source=source,
         digest=data.digest,
         target=data.target,
         rules=(),
-        reason=asked + (f": {data.comment}" if data.comment else ""),
+        reason=refusal or asked + (f": {data.comment}" if data.comment else ""),
         hops=hops,
         options=options,
         actor=data.actor,

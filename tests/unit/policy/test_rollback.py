@@ -208,12 +208,15 @@ def test_what_a_person_wants_from_one_source_is_not_free_from_another_in_the_sam
     assert judged.verdicts(pushed("local/other:1", "bad"), pushed(f"{DEV}:2.0", "bad")) == ["deny", "promote"]
 
 
-def test_a_failed_transfer_that_is_made_again_does_not_lift_the_bar() -> None:
+def test_a_failed_transfer_of_what_is_barred_is_not_made_again_and_does_not_lift_the_bar() -> None:
     judged = source(barred(QA, "bad"), pushed(f"{DEV}:1.0", "bad"))
     wish = requested(f"{DEV}:1.0", "bad", TARGET)
     assert isinstance(wish.data, PromotionRequested)
     retries = RetriedTransfer(command_id="c" * 64, policy="to-qa", hops=1, options=CopyOptions())
-    judged.take(replace(wish, data=wish.data.model_copy(update={"retries": retries})))
+    (refused,) = judged.take(replace(wish, data=wish.data.model_copy(update={"retries": retries})))
+    assert refused.verdict == "deny"
+    assert "alice had this digest rolled back" in refused.reason
+    assert judged.copies == []
     assert judged.verdicts(pushed(f"{DEV}:2.0", "bad")) == ["deny"]
 
 
