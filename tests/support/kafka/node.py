@@ -112,6 +112,8 @@ class KafkaNode:
     def pause(self) -> None:
         """Freeze the process (SIGSTOP): its connections stay, nothing answers."""
         self._signal(signal.SIGSTOP)
+        # On a busy machine its other threads go on answering until one of them has heard of it.
+        until(self._is_stopped, seconds=STOP_SECONDS, what=f"{self.address} stands still")
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
@@ -132,6 +134,11 @@ class KafkaNode:
     def _signal(self, which: signal.Signals) -> None:
         assert self._process is not None, "not started"
         self._process.send_signal(which)
+
+    def _is_stopped(self) -> bool:
+        # After the name in parentheses, which may hold anything, the first letter is the state.
+        states = [task.read_text().rpartition(") ")[2][0] for task in Path(f"/proc/{self.pid}/task").glob("*/stat")]
+        return all(state == "T" for state in states)
 
     def _is_ready(self, nodes: int) -> bool:
         assert self._process is not None, "not started"
