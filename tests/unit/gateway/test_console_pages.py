@@ -112,6 +112,8 @@ def assert_shows(page: Page, answer: Any) -> None:
 async def test_the_first_page_shows_what_the_api_tells_of_the_trail(browser: httpx.AsyncClient) -> None:
     page, told = await both(browser, "/", "/api/v1/trail")
     assert_shows(page, told["trail"])
+    named = {f"/lineage/{digest('v1')}", "/explain/first/dev/app:v1", f"/explain/{QA}"}
+    assert named <= set(page.values("a", "href"))
     order = [page.text.index(f"id {entry['id']}") for entry in told["trail"]]
     assert order == sorted(order)
     for topic, offsets in told["as_of"].items():
