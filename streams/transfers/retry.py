@@ -11,6 +11,7 @@ from typing import cast
 from schemas.canonical import content_id
 from schemas.catalogue import type_of
 from schemas.commands import CopyImage
+from schemas.decisions import ROLLBACK
 from schemas.envelope import Envelope
 from schemas.events import PromotionRequested, RetriedTransfer
 from schemas.references import Reference
@@ -126,6 +127,9 @@ def _refusal(entry: Entry, survey: _Survey) -> str | None:
         return "it has not ended yet: wait for it, or see that a worker runs"
     if entry.state != "failed":
         return f"it ended as {entry.state}: there is nothing to retry"
+    if survey.retries.policy_of(entry.command.decision_id, entry.command.policy) == ROLLBACK:
+        # Approved was what the tag had then, and somebody may have pushed since.
+        return "it is part of a rollback: propose that plan again (`towline rollback list`), for what the tag has now"
     if (retry := survey.retries.of.get(entry.id)) is not None:
         known = survey.again.get(retry.decision_id or "")
         if known is None:
