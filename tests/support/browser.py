@@ -4,6 +4,7 @@ It is Debian's ``chromium``, where it is installed; nothing is downloaded for it
 """
 
 import asyncio
+import json
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -66,8 +67,11 @@ class Tab:
     async def shows(self, words: str) -> None:
         """Wait for a page that has loaded and has these words."""
 
+        # In one look: between two of them the page may have been left.
+        has_them = f"document.readyState === 'complete' && document.body.innerText.includes({json.dumps(words)})"
+
         async def is_there() -> bool:
-            return await self._loaded() and words in await self.evaluate("document.body.innerText")
+            return bool(await self.evaluate(has_them))
 
         await eventually(is_there, seconds=SECONDS, what=words)
 
