@@ -56,7 +56,9 @@ class PackedState:
         if number is None and len(self._names) < _SHAPES_MAX:
             number = self._numbers[names] = len(self._names)
             self._names.append(names)
-        return orjson.dumps([number, *value.values()] if number is not None else [None, value])
+        packed = orjson.dumps([number, *value.values()] if number is not None else [None, value])
+        # A copy: what orjson returns sits at the beginning of a buffer of some kilobytes, and would keep all of it.
+        return memoryview(packed).tobytes()
 
     def _unpack(self, packed: bytes) -> dict[str, Any]:
         number, *values = orjson.loads(packed)

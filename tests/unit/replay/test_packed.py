@@ -1,10 +1,12 @@
 """The packed state is the state: whatever is put comes out, and the fold cannot tell the two apart."""
 
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.replay.packed import PackedState
-from tests.support.builders import digest
+from tests.support.builders import at, digest
 from tests.unit.agents.histories import AFTER_PUBLICATION, HISTORY
 from towline.policy.state.values import Change
 from towline.policy.step import MemoryState, take
@@ -46,3 +48,18 @@ def test_many_combinations_of_names_are_kept_with_their_values() -> None:
     values = {f"key {number}": {f"name {number}": number} for number in range(1000)}
     state.apply(tuple(Change(key, value) for key, value in values.items()))
     assert dict(state.items()) == values
+
+
+def test_a_value_takes_little_more_than_its_bytes() -> None:
+    state, count = PackedState(), 2000
+    keys = [f"image local/dev/app@{digest(str(number))}" for number in range(count)]
+    value = {"first_seen_at": at(0), "media_type": None, "pushed_by": ["ci"], "waiting": [], "parents": []}
+    state.apply((Change(f"image local/dev/app@{digest('before')}", value),))
+    tracemalloc.start()
+    try:
+        for key in keys:
+            state.apply((Change(key, value),))
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken / count < 500
