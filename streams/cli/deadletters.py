@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from streams.cli.inputs import AsJson, Since, SliceFile, Until, actor, window
-from streams.cli.output import FINDING, MISUSE, note, print_json, print_table, progress_bar, run, say
+from streams.cli.output import FINDING, MISUSE, note, note_refused, print_json, print_table, progress_bar, run, say
 from streams.cli.source import reading
 from streams.facts import Teller
 from streams.kafka_log import KafkaLog
@@ -20,8 +20,6 @@ app = typer.Typer(help="What could not be used, why, and sending it through agai
 _ID_LENGTH: Final = 12
 #: As many bytes of an input as people look at.
 _SHOWN_BYTES: Final = 4096
-#: As many letters as are named that are left out.
-_REFUSED_COUNT: Final = 20
 _SOURCE: Final = "towline/cli"
 
 Cause = Annotated[str, typer.Option("--cause", metavar="TEXT", help="Those whose cause has this in it.")]
@@ -234,10 +232,7 @@ def _planned(plan: RequeuePlan, *, is_sent: bool) -> dict[str, Any]:
 
 
 def _print_plan(plan: RequeuePlan, *, is_sent: bool, is_refused: bool) -> None:
-    for refused in plan.refused[:_REFUSED_COUNT]:
-        note(f"{'error' if is_refused else 'left out'}: {_place(refused.letter.position)}: {refused.reason}")
-    if len(plan.refused) > _REFUSED_COUNT:
-        note(f"and {len(plan.refused) - _REFUSED_COUNT} more are left out")
+    note_refused([(_place(one.letter.position), one.reason) for one in plan.refused], is_error=is_refused)
     if is_refused:
         note("nothing was sent")
         return

@@ -18,6 +18,9 @@ FINDING: Final = 1
 MISUSE: Final = 2
 INFRASTRUCTURE: Final = 3
 
+#: Of many that are left out, how many are told.
+_REFUSED_COUNT: Final = 20
+
 #: For people; results go to standard output, everything else to standard error.
 console = Console(highlight=False, soft_wrap=True, markup=False)
 progress_console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
@@ -58,6 +61,14 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     widths = [max(len(line[column]) for line in lines) for column in range(len(columns))]
     for line in lines:
         say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def note_refused(refused: Sequence[tuple[str, str]], *, is_error: bool) -> None:
+    """Print of the first that are left out, by their names, why: as errors when nothing was done because of them."""
+    for name, reason in refused[:_REFUSED_COUNT]:
+        note(f"{'error' if is_error else 'left out'}: {name}: {reason}")
+    if len(refused) > _REFUSED_COUNT:
+        note(f"and {len(refused) - _REFUSED_COUNT} more are left out")
 
 
 def progress_bar() -> Progress:

@@ -6,7 +6,7 @@ import typer
 
 from streams.audit.wording import REDUCED
 from streams.cli.inputs import AsJson, actor, repository
-from streams.cli.output import FINDING, MISUSE, note, print_json, print_table, run, say
+from streams.cli.output import FINDING, MISUSE, note, note_refused, print_json, print_table, run, say
 from streams.facts import Teller
 from streams.kafka_log import KafkaLog
 from streams.transfers.causes import FailedFor, read_causes
@@ -21,8 +21,6 @@ app = typer.Typer(help="What was to be copied or removed, how far that is, and h
 
 #: As much of an id as a table shows, which is as much as people need to type.
 _ID_LENGTH: Final = 12
-#: How many of the transfers that a cause does not make again are named.
-_REFUSED_COUNT: Final = 20
 _MIB: Final = 1024 * 1024
 
 
@@ -237,10 +235,7 @@ def _told(plan: RetryPlan, *, is_asked: bool) -> dict[str, Any]:
 
 
 def _print_plan(plan: RetryPlan, *, is_asked: bool, is_refused: bool) -> None:
-    for refused in plan.refused[:_REFUSED_COUNT]:
-        note(f"{'error' if is_refused else 'left out'}: {refused.id}: {refused.reason}")
-    if len(plan.refused) > _REFUSED_COUNT:
-        note(f"and {len(plan.refused) - _REFUSED_COUNT} more are left out")
+    note_refused([(one.id, one.reason) for one in plan.refused], is_error=is_refused)
     if is_refused:
         note("nothing was asked for")
         return
