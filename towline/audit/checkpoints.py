@@ -10,12 +10,13 @@ from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from schemas.canonical import sha256_hex
 from schemas.checkpoints import Checkpoint
 from schemas.envelope import Envelope
 from towline.errors import SettingsError
+from towline.private_keys import load_private_key
 
 SOURCE: Final = "towline/sealer"
 TOPIC: Final = "towline.decisions"
@@ -32,10 +33,7 @@ class SealingKey:
     """
 
     def __init__(self, pem: bytes) -> None:
-        try:
-            key = load_pem_private_key(pem, password=None)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            raise SettingsError("audit.key is no private key in PEM without a passphrase") from None
+        key = load_private_key(pem, "audit.key")
         if not isinstance(key, Ed25519PrivateKey):
             raise SettingsError("audit.key is not an Ed25519 key")
         self._key = key

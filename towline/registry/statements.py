@@ -6,23 +6,26 @@ command makes the same bytes: nothing of it is the moment or chance.
 """
 
 import base64
+import hashlib
 from typing import Any, Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.hashes import SHA256, Hash
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from schemas.canonical import canonical_bytes
 from schemas.commands import CopyImage
 from towline.errors import SettingsError
+from towline.private_keys import load_private_key
 from towline.registry.signatures import STATEMENT_TYPE, Signature
 
 PREDICATE_TYPE: Final = "urn:towline:decision:v1"
 """What our statements tell: which decision put an image where."""
 
 BUNDLE_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
+
+_OTHER_KEY: Final = "attestation.key is neither ECDSA on P-256 nor Ed25519"
 
 
 class AttestingKey:
@@ -33,25 +36,20 @@ class AttestingKey:
     """
 
     def __init__(self, pem: bytes) -> None:
-        try:
-            key = load_pem_private_key(pem, password=None)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            raise SettingsError("attestation.key is no private key in PEM without a passphrase") from None
-        is_p256 = isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1)
-        if not (is_p256 or isinstance(key, Ed25519PrivateKey)):
-            raise SettingsError("attestation.key is neither ECDSA on P-256 nor Ed25519")
+        key = load_private_key(pem, "attestation.key")
+        if isinstance(key, ec.EllipticCurvePrivateKey) and not isinstance(key.curve, ec.SECP256R1):
+            raise SettingsError(_OTHER_KEY)
+        if not isinstance(key, ec.EllipticCurvePrivateKey | Ed25519PrivateKey):
+            raise SettingsError(_OTHER_KEY)
         self._key = key
         public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        hash_ = Hash(SHA256())
-        hash_.update(public)
         #: By which a verifier knows the key: the SHA-256 of its DER, in base64.
-        self.hint = base64.b64encode(hash_.finalize()).decode()
+        self.hint = base64.b64encode(hashlib.sha256(public).digest()).decode()
 
     def sign(self, message: bytes) -> bytes:
         """Return the signature of a message; equal messages have equal ones (RFC 6979, RFC 8032)."""
         if isinstance(self._key, ec.EllipticCurvePrivateKey):
             return self._key.sign(message, ec.ECDSA(SHA256(), deterministic_signing=True))
-        assert isinstance(self._key, Ed25519PrivateKey)  # noqa: S101 - the constructor takes no other
         return self._key.sign(message)
 
 
