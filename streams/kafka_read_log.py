@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from time import monotonic
-from types import TracebackType
 from typing import Final, Self
 
 from aiokafka.client import AIOKafkaClient
@@ -13,7 +12,7 @@ from streams import kafka_watermarks
 from streams.kafka_errors import translated
 from streams.kafka_options import client_options
 from streams.kafka_reader import KafkaReader
-from streams.log import LogRecord, lost_tail
+from streams.log import LogRecord, ReadInBatches, lost_tail
 from towline import limits
 from towline.errors import LogUnavailableError, TopicMismatchError
 from towline.settings import KafkaSettings
@@ -23,7 +22,7 @@ _TOPIC_ATTEMPTS: Final = 5
 _TOPIC_BACKOFF_SECONDS: Final = 0.2
 
 
-class KafkaReadLog:
+class KafkaReadLog(ReadInBatches):
     """The log on the broker of ``settings``, read only: a principal that may do nothing but read is enough.
 
     Connects when entered.
@@ -62,11 +61,6 @@ class KafkaReadLog:
         await self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
     async def partitions(self, topic: str) -> int:
         """See ReadableLog."""
         client = self._connected()
@@ -97,13 +91,6 @@ class KafkaReadLog:
         with translated(f"find the end of {topic} partition {partition}"):
             async with asyncio.timeout(limits.append_timeout_seconds):
                 return await kafka_watermarks.high_watermark(self._connected(), topic, partition)
-
-    async def read(self, topic: str, partition: int, start: int, stop: int) -> AsyncGenerator[LogRecord, None]:
-        """See ReadableLog."""
-        async with aclosing(self.read_batches(topic, partition, start, stop)) as batches:
-            async for batch in batches:
-                for record in batch:
-                    yield record
 
     async def read_batches(
         self, topic: str, partition: int, start: int, stop: int

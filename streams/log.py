@@ -1,6 +1,7 @@
 """The log as the rest of the system sees it: append, read a range, follow. Two implementations keep its promises."""
 
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, NamedTuple, Protocol, Self
@@ -126,6 +127,24 @@ class ReadableLog(Protocol):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+class ReadInBatches:
+    """What of a log follows from its batches, and from how it is closed."""
+
+    async def read(
+        self: ReadableLog, topic: str, partition: int, start: int, stop: int
+    ) -> AsyncGenerator[LogRecord, None]:
+        """See ReadableLog."""
+        async with aclosing(self.read_batches(topic, partition, start, stop)) as batches:
+            async for batch in batches:
+                for record in batch:
+                    yield record
+
+    async def __aexit__(
+        self: ReadableLog, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
 
 
 class EventLog(ReadableLog, Protocol):

@@ -3,10 +3,9 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from itertools import count
-from types import TracebackType
 from typing import Self
 
-from streams.log import Append, LogRecord, Position, lost_tail, refuse_oversized
+from streams.log import Append, LogRecord, Position, ReadInBatches, lost_tail, refuse_oversized
 from streams.topics import TOPICS, partition_for
 from towline.errors import LogUnavailableError, TopicMismatchError
 
@@ -16,7 +15,7 @@ BeforeAppend = Callable[[Append], Awaitable[None]]
 _BATCH_RECORDS = 500
 
 
-class MemoryLog:
+class MemoryLog(ReadInBatches):
     """Topics as lists.
 
     ``topics`` has the number of partitions of each; by default the whole catalogue with ``partitions`` each. The times
@@ -95,12 +94,6 @@ class MemoryLog:
         del stored[: max(0, offset - low)]
         self._low[topic, partition] = max(low, offset)
 
-    async def read(self, topic: str, partition: int, start: int, stop: int) -> AsyncGenerator[LogRecord, None]:
-        """See EventLog."""
-        async for batch in self.read_batches(topic, partition, start, stop):
-            for record in batch:
-                yield record
-
     async def read_batches(
         self, topic: str, partition: int, start: int, stop: int
     ) -> AsyncGenerator[list[LogRecord], None]:
@@ -138,11 +131,6 @@ class MemoryLog:
 
     async def __aenter__(self) -> Self:
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
     def _from(self, topic: str, partition: int, offset: int) -> list[LogRecord]:
         first = max(0, offset - self._low[topic, partition])

@@ -8,10 +8,9 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import ExitStack
 from os import SEEK_END
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Final, Self, cast
 
-from streams.log import LogRecord, lost_tail
+from streams.log import LogRecord, ReadInBatches, lost_tail
 from streams.slices.form import Header, LineError, Range, Scan, read_line
 from streams.slices.index import Index, Problem, Progress
 from towline import limits
@@ -79,7 +78,7 @@ def _store(path: Path, unpacked: BinaryIO, chunk: bytes) -> None:
         raise StorageError(f"cannot unpack {path} in {tempfile.gettempdir()}: {error.strerror}") from None
 
 
-class SliceLog:
+class SliceLog(ReadInBatches):
     """The records of a slice, as ReadableLog. A partition that it does not have is empty."""
 
     def __init__(self, path: Path, file: BinaryIO, index: Index, files: ExitStack) -> None:
@@ -123,12 +122,6 @@ class SliceLog:
         kept = self._range(topic, partition)
         return 0 if kept is None else kept.end
 
-    async def read(self, topic: str, partition: int, start: int, stop: int) -> AsyncGenerator[LogRecord, None]:
-        """See ReadableLog."""
-        async for batch in self.read_batches(topic, partition, start, stop):
-            for record in batch:
-                yield record
-
     async def read_batches(
         self, topic: str, partition: int, start: int, stop: int
     ) -> AsyncGenerator[list[LogRecord], None]:
@@ -156,11 +149,6 @@ class SliceLog:
 
     async def __aenter__(self) -> Self:
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
 
     def _record(self, position: int) -> LogRecord:
         self._check_open()

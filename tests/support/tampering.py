@@ -1,11 +1,10 @@
 """A log of given records, to be tampered with: whatever is in the lists is what a reader gets."""
 
 from collections.abc import AsyncGenerator, Mapping
-from types import TracebackType
 from typing import Self
 
 from schemas.catalogue import encode
-from streams.log import Append, EventLog, LogRecord
+from streams.log import Append, EventLog, LogRecord, ReadInBatches
 from streams.topics import CHECKPOINTS, DECISIONS
 from tests.unit.audit.sealed import sealing_key
 from towline.audit.leaves import record_leaf
@@ -15,7 +14,7 @@ from towline.errors import TopicMismatchError
 BATCH_RECORDS = 7
 
 
-class FixedLog:
+class FixedLog(ReadInBatches):
     """A log that nobody writes to. Offsets are those of the records, with whatever gaps."""
 
     def __init__(self, partitions: int) -> None:
@@ -41,11 +40,6 @@ class FixedLog:
         records = self._stored(topic, partition)
         return max((record.offset for record in records), default=-1) + 1
 
-    async def read(self, topic: str, partition: int, start: int, stop: int) -> AsyncGenerator[LogRecord, None]:
-        async for batch in self.read_batches(topic, partition, start, stop):
-            for record in batch:
-                yield record
-
     async def read_batches(
         self, topic: str, partition: int, start: int, stop: int
     ) -> AsyncGenerator[list[LogRecord], None]:
@@ -61,11 +55,6 @@ class FixedLog:
 
     async def __aenter__(self) -> Self:
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing is open."""
 
     def _stored(self, topic: str, partition: int) -> list[LogRecord]:
         try:
