@@ -33,7 +33,7 @@ from streams.logging import configure_logging
 from streams.metrics import CountedLog, Metrics, metrics_app
 from streams.provision import require_topics
 from streams.serving import serving
-from streams.topics import DECISIONS, EVENTS
+from streams.topics import EVENTS
 from streams.transfers.reductions import Reductions
 from streams.workers import ROLES
 from towline.audit.checkpoints import load_public_keys
@@ -124,7 +124,7 @@ async def _transfer(settings: Settings, log: KafkaLog, _: Metrics, failure: _Fai
         work = Work(copy=copy, remove=partial(remove, engine=engine, reduced=reduced))
         partitions = await log.partitions(EVENTS)
         transferrer = make_transferrer(log, partitions, work, failpoints, failure)
-        await _run_commands(settings, log, failure, transferrer, app_id="towline-transfer", table_name="transfers")
+        await _run_alone(settings, log, failure, transferrer, app_id="towline-transfer", table_name="transfers")
 
 
 async def _observe(settings: Settings, log: KafkaLog, _: Metrics, failure: _Failure) -> None:
@@ -133,7 +133,7 @@ async def _observe(settings: Settings, log: KafkaLog, _: Metrics, failure: _Fail
         observation = Observation(registries, keys, Attempts())
         partitions = await log.partitions(EVENTS)
         observer = make_observer(log, partitions, observation, Failpoints(settings.failpoints), failure)
-        await _run_commands(settings, log, failure, observer, app_id="towline-observe", table_name="observations")
+        await _run_alone(settings, log, failure, observer, app_id="towline-observe", table_name="observations")
 
 
 async def _notify(settings: Settings, log: KafkaLog, metrics: Metrics, failure: _Failure) -> None:
@@ -142,11 +142,11 @@ async def _notify(settings: Settings, log: KafkaLog, metrics: Metrics, failure: 
         notifier = Notifier(log, await log.partitions(EVENTS), receivers, failpoints, failure)
         metrics.watch_waiting(notifier.lines.counts)
         async with notifier.alarm(failure):
-            await _run_commands(settings, log, failure, notifier, app_id="towline-notify", table_name="webhooks")
+            await _run_alone(settings, log, failure, notifier, app_id="towline-notify", table_name="webhooks")
 
 
 async def _seal(settings: Settings, log: KafkaLog, metrics: Metrics, failure: _Failure) -> None:
-    audit, failpoints = settings.audit, Failpoints(settings.failpoints)
+    audit = settings.audit
     key = sealing_key(audit)
     keys = load_public_keys(key_files(audit.public_keys)) | {key.id: key.public}
     sealer = Sealer(
@@ -154,25 +154,25 @@ async def _seal(settings: Settings, log: KafkaLog, metrics: Metrics, failure: _F
         key,
         SealSource(log, keys, audit.quarantined),
         metrics,
-        failpoints,
+        Failpoints(settings.failpoints),
         every_records=audit.every_records,
         keep=None if audit.file is None else CheckpointFile(audit.file).keep,
     )
-    partitions = await log.partitions(DECISIONS)
-    app = make_app("towline-seal", settings, partitions)
-    attachment = Attachment(
-        sealer.name, sealer.topic, "seals", lambda table: Shell(sealer, table, log, failpoints, failure)
-    )
-    shell = attach(app, attachment, log, partitions)
-    sealer.submit = shell.submit
     async with sealer.timer(audit.every_seconds, failure):
-        await run_app(app, {sealer.topic: shell}, failure, failure.stop)
+        await _run_alone(settings, log, failure, sealer, app_id="towline-seal", table_name="seals")
 
 
-async def _run_commands(
-    settings: Settings, log: KafkaLog, failure: _Failure, runner: CommandRunner[Any], *, app_id: str, table_name: str
+async def _run_alone(
+    settings: Settings,
+    log: KafkaLog,
+    failure: _Failure,
+    runner: CommandRunner[Any] | Sealer,
+    *,
+    app_id: str,
+    table_name: str,
 ) -> None:
-    partitions = await log.partitions(EVENTS)
+    """Run the one agent of an app."""
+    partitions = await log.partitions(runner.topic)
     app = make_app(app_id, settings, partitions)
     failpoints = Failpoints(settings.failpoints)
     attachment = Attachment(
