@@ -13,7 +13,7 @@ from streams.projection.records import Records
 from streams.projection.rows import Kept
 from streams.topics import EVENTS
 from towline import limits
-from towline.policy.arrival import arrival_of
+from towline.policy.arrival import arrival_of, is_arrival
 from towline.registry.targettag import backup_tag
 
 _BACKUP: Final = "-backup-"
@@ -51,7 +51,7 @@ def read_changes(records: Records, reference: Reference) -> list[Kept]:
 
 def changes_of(arrivals: list[Kept]) -> list[Kept]:
     """Leave out what brought nothing: transfers that failed or were superseded, and what was only asked for."""
-    return [item for item in arrivals if arrival_of(item.envelope) or is_deletion(item)]
+    return [item for item in arrivals if is_arrival(item.envelope) or is_deletion(item)]
 
 
 def digest_of(item: Kept) -> str | None:

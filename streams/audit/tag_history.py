@@ -16,7 +16,7 @@ from streams.history import Recorded, recorded
 from streams.log import ReadableLog
 from streams.routing import home_partition
 from streams.topics import EVENTS, partition_for, repository_key
-from towline.policy.arrival import arrival_of
+from towline.policy.arrival import is_arrival
 from towline.policy.evolve import evolve
 from towline.policy.state.tags import TagState
 from towline.policy.state.values import Draft
@@ -97,7 +97,7 @@ def _take(
     evolve(draft, item.envelope)
     state.apply(draft.changes)
     data = item.envelope.data
-    outcome = data if isinstance(data, Arrived) and arrival_of(item.envelope) is not None else None
+    outcome = data if isinstance(data, Arrived) and is_arrival(item.envelope) else None
     for reference in touched:
         tag, stays = TagState.read(state, reference), found[reference]
         if tag.is_known and (not stays or stays[-1].digest != tag.digest):

@@ -49,7 +49,7 @@ from schemas.webhooks import (
 )
 from towline.notify.publishing import take_cause, take_publication
 from towline.policy.agenda import NOTHING, Agenda, Task, merge_tasks
-from towline.policy.arrival import arrival_of
+from towline.policy.arrival import is_arrival
 from towline.policy.arriving import arrive, delete, remove
 from towline.policy.comparing import compare, fail
 from towline.policy.hinting import take_hint
@@ -120,7 +120,7 @@ def _tick(draft: Draft, event: Event) -> Agenda:
 
 
 def _skip(draft: Draft, event: Event) -> Agenda:
-    return NOTHING if arrival_of(event) is None else arrive(draft, event)
+    return arrive(draft, event) if is_arrival(event) else NOTHING
 
 
 def _nothing(draft: Draft, event: Event) -> Agenda:  # noqa: ARG001 - the shape of all branches

@@ -56,14 +56,12 @@ class _Ruling(NamedTuple):
 
 
 def _rule(state: StateView, revision: int, view: ImageView, match: Match, findings: tuple[RuleFinding, ...]) -> _Ruling:
-    source = view.subject.reference
+    subject, source = view.subject, view.subject.reference
     try:
         target = resolve(match, source, view.now_text)
     except ValueError as error:
         return _Ruling("deny", None, str(error))
-    refusal = _refusal(view, match) or bar_refusal(
-        state, view.subject.reference.repository, target, view.subject.digest, revision
-    )
+    refusal = _refusal(view, match) or bar_refusal(state, source.repository, target, subject.digest, revision)
     if refusal is not None:
         return _Ruling("deny", target, refusal)
     result = combine(tuple(item.result for item in findings))
