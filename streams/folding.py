@@ -1,5 +1,6 @@
 """From a record of the log to what follows from it; the same for the evaluator and for replay."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import chain
 
@@ -14,6 +15,9 @@ from towline.errors import UnusableInputError
 from towline.policy.agenda import News
 from towline.policy.state.values import Change, StateView
 from towline.policy.step import Step, take
+
+Quarantined = Collection[tuple[int, int]]
+"""The partitions and offsets of events that the evaluators set aside: whoever folds anew leaves them out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import typer
 
 from streams.cli.inputs import AsJson, SliceFile
 from streams.cli.output import FINDING, note, print_json, print_table, progress_bar, run, say
-from streams.cli.source import reading
+from streams.cli.source import quarantined, reading
 from streams.log import ReadableLog
 from streams.moments import instant
 from streams.replay.snapshot_check import check_snapshots
@@ -56,13 +56,12 @@ async def _write(at: str | None, directory: Path | None, slice_file: Path | None
 
 
 async def _write_all(log: ReadableLog, span: Span, folder: Path) -> list[Path]:
-    partitions = await log.partitions(EVENTS)
-    paths = []
+    partitions, aside, paths = await log.partitions(EVENTS), quarantined(log, load_settings()), list[Path]()
     with progress_bar() as bar:
         task = bar.add_task("folding partitions", total=partitions)
         for partition in range(partitions):
             part = await part_of(log, partition, span)
-            paths.append(await write_snapshot(log, partition, part.stop, folder, refused=note))
+            paths.append(await write_snapshot(log, partition, part.stop, folder, quarantined=aside, refused=note))
             bar.advance(task)
     return paths
 
@@ -74,6 +73,7 @@ async def _check(directory: Path | None, slice_file: Path | None, as_json: bool)
             checked = await check_snapshots(
                 log,
                 folder_of(directory),
+                quarantined=quarantined(log, load_settings()),
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )
     if as_json:

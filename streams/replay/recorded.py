@@ -1,7 +1,6 @@
 """What the log and the decisions tell of a window, for whoever plays it again under other policies."""
 
 from collections import Counter, deque
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
@@ -12,7 +11,7 @@ from schemas.events import TransferSkipped
 from schemas.outcomes import Outcome
 from schemas.references import Frozen
 from streams.consequences import consequence_key, decision_key, number_of
-from streams.folding import read_event
+from streams.folding import Quarantined, read_event
 from streams.log import LogRecord, ReadableLog
 from streams.replay.scope import Scope
 from streams.replay.window import Progress, Window, id_of, records_of
@@ -21,8 +20,6 @@ from streams.topics import DECISIONS, EVENTS
 from towline.errors import UnusableInputError
 from towline.policy.arrival import arrival_of
 from towline.replay.differences import ACTS, History
-
-Quarantined = Collection[tuple[int, int]]
 
 
 class Place(NamedTuple):

@@ -5,9 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from streams.folding import Quarantined
 from streams.log import ReadableLog
 from streams.replay.packed import PackedState
-from streams.replay.snapshots import Chain, Snapshot, read_snapshot, refuse_foreign, snapshots_in, take_record
+from streams.replay.snapshots import (
+    Chain,
+    Snapshot,
+    read_snapshot,
+    refuse_foreign,
+    snapshots_in,
+    take_record,
+)
 from streams.topics import EVENTS
 from towline.errors import MisuseError
 
@@ -26,6 +34,7 @@ async def check_snapshots(
     log: ReadableLog,
     folder: Path,
     *,
+    quarantined: Quarantined = frozenset(),
     progress: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005
 ) -> list[Checked]:
     """Fold each partition that has snapshots once, and compare each of them where it stands.
@@ -48,21 +57,24 @@ async def check_snapshots(
             by_partition.setdefault(snapshot.header.partition, []).append(snapshot)
     total = sum(found[-1].header.offset for found in by_partition.values())
     done = 0
-    for partition, found in by_partition.items():
-        checked += await _check(log, partition, partitions, found)
+    for found in by_partition.values():
+        checked += await _check(log, partitions, found, quarantined)
         done += found[-1].header.offset
         progress(done, total)
     return sorted(checked, key=lambda item: item.path)
 
 
-async def _check(log: ReadableLog, partition: int, partitions: int, snapshots: list[Snapshot]) -> list[Checked]:
+async def _check(
+    log: ReadableLog, partitions: int, snapshots: list[Snapshot], quarantined: Quarantined
+) -> list[Checked]:
+    partition = snapshots[0].header.partition
     state, chain, checked = PackedState(), Chain(), list[Checked]()
     start = await log.low_watermark(EVENTS, partition)
     for snapshot in snapshots:
         async for batch in log.read_batches(EVENTS, partition, start, snapshot.header.offset):
             for record in batch:
                 chain.add(record)
-                take_record(state, record, partitions)
+                take_record(state, record, partitions, quarantined)
         start = snapshot.header.offset
         checked.append(Checked(snapshot.path, _problem(snapshot, state, chain)))
     return checked

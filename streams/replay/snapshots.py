@@ -18,7 +18,7 @@ from typing import Any, Final
 import orjson
 
 from streams.files import written
-from streams.folding import fold
+from streams.folding import Quarantined, fold
 from streams.log import LogRecord, ReadableLog
 from streams.replay.packed import PackedState
 from streams.topics import EVENTS
@@ -108,9 +108,12 @@ async def write_snapshot(
     offset: int,
     folder: Path,
     *,
+    quarantined: Quarantined = frozenset(),
     refused: Refused = lambda reason: None,  # noqa: ARG005 - nobody asks
 ) -> Path:
     """Write the state of a partition before ``offset``; an earlier snapshot that fits saves folding.
+
+    ``quarantined`` are the partitions and offsets that the evaluator sets aside.
 
     Raises:
         LogUnavailableError: the log cannot be reached.
@@ -123,7 +126,7 @@ async def write_snapshot(
         for record in batch:
             chain.add(record)
             if record.offset >= start:
-                take_record(state, record, partitions)
+                take_record(state, record, partitions, quarantined)
     path = path_of(folder, partition, offset)
     _write(path, _header_of(state, chain, partition, offset), state)
     return path
@@ -164,8 +167,10 @@ def _lines(state: PackedState) -> Iterator[bytes]:
         yield orjson.dumps([key, value]) + b"\n"
 
 
-def take_record(state: PackedState, record: LogRecord, partitions: int) -> None:
-    """Fold one record in; what is unusable changes nothing."""
+def take_record(state: PackedState, record: LogRecord, partitions: int, quarantined: Quarantined = frozenset()) -> None:
+    """Fold one record in; what is unusable, or set aside, changes nothing."""
+    if (record.partition, record.offset) in quarantined:
+        return
     try:
         folded = fold(state, record, partitions)
     except UnusableInputError:

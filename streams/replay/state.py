@@ -21,9 +21,9 @@ from schemas.events import (
 )
 from schemas.policies import Policy
 from schemas.references import Frozen, Reference, Repository
-from streams.folding import read_event
+from streams.folding import Quarantined, read_event
 from streams.log import LogRecord, Position, ReadableLog
-from streams.replay.recorded import Quarantined, read_decision
+from streams.replay.recorded import read_decision
 from streams.replay.window import Progress, id_of, time_of
 from streams.topics import DECISIONS, EVENTS, partition_for, repository_key
 from towline.errors import UnusableInputError

@@ -12,9 +12,9 @@ from typing import Literal
 from schemas.envelope import Envelope
 from schemas.policies import PolicySet
 from schemas.references import Frozen
-from streams.folding import read_event
+from streams.folding import Quarantined, read_event
 from streams.log import ReadableLog
-from streams.replay.recorded import Place, Quarantined, RecordedPast, read_past
+from streams.replay.recorded import Place, RecordedPast, read_past
 from streams.replay.scope import Scope, changed_policies, everything, reach
 from streams.replay.window import Progress, Window, read_window, records_of
 from streams.replay.world import World, empty_state

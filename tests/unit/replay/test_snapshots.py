@@ -10,11 +10,12 @@ import orjson
 import pytest
 
 from streams.memory_log import MemoryLog
+from streams.replay.packed import PackedState
 from streams.replay.snapshot_check import check_snapshots
 from streams.replay.snapshots import path_of, read_snapshot, state_before, take_record, write_snapshot
 from streams.topics import EVENTS
 from tests.support.builders import pushed, record_events
-from tests.support.checkers import all_records
+from tests.support.checkers import all_records, records
 from tests.unit.agents.harness import PARTITIONS
 from tests.unit.agents.histories import AFTER_PUBLICATION, HISTORY
 from towline.errors import StorageError
@@ -59,6 +60,21 @@ async def test_from_every_snapshot_the_fold_goes_on_to_the_same_state(log: Memor
         for record in records[offset:]:
             take_record(state, record, PARTITIONS)
         assert list(state.items()) == list(whole.items())
+
+
+async def test_what_is_in_quarantine_is_in_no_snapshot(log: MemoryLog, tmp_path: Path) -> None:
+    partition, end = await fullest(log)
+    without = {(partition, offset) for offset in range(1, end)}
+    path = await write_snapshot(log, partition, end, tmp_path, quarantined=without)
+    assert list(read_snapshot(path).state.items()) == list((await _first_alone(log, partition, end)).items())
+    assert [item.problem for item in await check_snapshots(log, tmp_path, quarantined=without)] == [None]
+    assert [item.problem for item in await check_snapshots(log, tmp_path)] != [None]
+
+
+async def _first_alone(log: MemoryLog, partition: int, end: int) -> PackedState:
+    state, _ = await state_before(log, partition, end, None)
+    take_record(state, (await records(log, EVENTS, partition))[0], PARTITIONS)
+    return state
 
 
 async def test_equal_states_make_equal_files(log: MemoryLog, tmp_path: Path) -> None:
